@@ -32,10 +32,10 @@ from torch import nn
 from torch.nn import functional as F
 
 __all__ = ["COLORS", "PROFILES", "Accumulator", "Animator", "History", "Residual", "Timer",
-           "accuracy", "corr2d", "corr2d_multi_in", "corr2d_multi_in_out", "draw_grid",
-           "evaluate_accuracy_gpu", "fashion_mnist_files", "get_fashion_mnist_labels",
-           "load_data_fashion_mnist", "pool2d", "show_figure", "show_images", "train_ch6",
-           "try_all_gpus", "try_gpu", "xavier_init"]
+           "accuracy", "check", "corr2d", "corr2d_multi_in", "corr2d_multi_in_out",
+           "draw_grid", "evaluate_accuracy_gpu", "fashion_mnist_files", "get_fashion_mnist_labels",
+           "load_data_fashion_mnist", "pool2d", "show_figure", "show_grids", "show_images",
+           "train_ch6", "try_all_gpus", "try_gpu", "xavier_init"]
 
 # Name: (most epochs at the images' own size, most batches in all on larger images); None: no limit.
 PROFILES = {"full": (None, None), "quick": (None, 8), "test": (3, 2)}
@@ -183,7 +183,7 @@ def _find_files(chosen):
         raise FileNotFoundError(f"D2LMINI_DATA is {chosen}, but that folder lacks {missing}. Put the file "
                                 f"there, or unset D2LMINI_DATA and the data are downloaded.")
     problems = _download(raw)
-    if not problems:
+    if problems is None:
         return "Fashion-MNIST", _files_in(raw)
     print(f"Fashion-MNIST could not be downloaded:\n{problems}\nUsing STAND-IN DATA, drawn shapes: good for "
           f"trying the code, no result to quote. For the real\nset put its four .gz files into {raw} "
@@ -216,7 +216,7 @@ def _read_idx(name, path, source):
 
 
 def _download(raw):
-    """Download the files into the folder `raw`; gives what went wrong at each mirror, "" if nothing did."""
+    """Download the files into the folder `raw`; gives None, or what went wrong at each mirror."""
     try:
         from torchvision import datasets
     except (ImportError, RuntimeError) as why:
@@ -238,7 +238,7 @@ def _download(raw):
                     continue
                 for name in UNPACKED_MD5:
                     os.replace(done / f"{name}.gz", raw / f"{name}.gz")
-                return ""
+                return None
     except PermissionError as why:
         raise PermissionError(f"cannot write to {DATA}: {why}. Set D2LMINI_DATA to a folder with the four "
                               f"Fashion-MNIST files.") from why
@@ -447,6 +447,10 @@ def _count_right(y_hat, y):
 
 # ---- Sums, seconds, curves ----
 
+def _float(value):
+    return float(value.detach() if torch.is_tensor(value) else value)
+
+
 class Accumulator:
     """n running sums: add() takes n numbers or one-element tensors, [i] gives a float."""
 
@@ -457,7 +461,7 @@ class Accumulator:
         if len(args) != len(self.data):
             raise ValueError(f"add() takes {len(self.data)} values, one per sum, not {len(args)}")
         # On CUDA the sum stays a tensor: float() would wait for the GPU.
-        self.data = [a + (b.detach().double() if torch.is_tensor(b) and b.is_cuda else float(b))
+        self.data = [a + (b.detach().double() if torch.is_tensor(b) and b.is_cuda else _float(b))
                      for a, b in zip(self.data, args)]
 
     def reset(self):
@@ -528,11 +532,11 @@ class Animator:
                 self.X.append([])
                 self.Y.append([])
             if value is not None:
-                self.X[k].append(float(x))
-                self.Y[k].append(float(value))
-                self._fresh[k] = float(value)
+                self.X[k].append(_float(x))
+                self.Y[k].append(_float(value))
+                self._fresh[k] = self.Y[k][-1]
         if self._shell is None:
-            self._print_line(float(x))
+            self._print_line(_float(x))
         elif time.perf_counter() >= self._next_frame:
             self.draw()
         elif not self._waiting:  # a loop that ends between two frames still shows its last points
@@ -577,14 +581,15 @@ class Animator:
 
 def _notebook_shell():
     """IPython's shell if a kernel is behind it, so that pictures can be shown; else None."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
     return shell if hasattr(shell, "kernel") else None
 
 
 def _png(figure, alt):
     """(data, metadata) of a figure for IPython's display; white, so that it reads on a dark page."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110, facecolor="white")
+    figure.savefig(file, format="png", dpi=90, facecolor="white")
     return {"image/png": file.getvalue(), "text/plain": alt}, {"image/png": {"alt": alt}}
 
 
@@ -617,7 +622,7 @@ def show_images(imgs, num_rows, num_cols, titles=None, scale=1.5, *, alt=None):
     return axes.flatten()
 
 
-def draw_grid(ax, values, role, *, window=None, padding=(0, 0), title=None):
+def draw_grid(ax, values, role, window=None, padding=(0, 0), title=None):
     """Draw a matrix (H, W) on the axes `ax`, each number in a cell of its role's colour in COLORS.
 
     window: (row, column, height, width) to outline; padding: how many rows and columns on each side
@@ -628,14 +633,69 @@ def draw_grid(ax, values, role, *, window=None, padding=(0, 0), title=None):
     for i, j in itertools.product(range(height), range(width)):
         inside = padding[0] <= i < height - padding[0] and padding[1] <= j < width - padding[1]
         fill, edge = COLORS[role if inside else "padding"]
-        ax.add_patch(Rectangle((j, i), 1, 1, facecolor=fill, edgecolor=edge, ls="-" if inside else ":"))
-        ax.text(j + .5, i + .5, f"{float(values[i, j]):g}", ha="center", va="center")
+        ax.add_patch(Rectangle((j, i), 1, 1, facecolor=fill, edgecolor=edge))
+        ax.text(j + .5, i + .5, f"{float(values[i, j]):g}", ha="center", va="center", fontsize=9)
     if window is not None:
         i, j, h, w = window
         ax.add_patch(Rectangle((j, i), w, h, fill=False, edgecolor=COLORS["window"][1], linewidth=3))
     ax.set(xlim=(-.1, width + .1), ylim=(height + .1, -.1), aspect="equal")
-    ax.set_title(role if title is None else title, fontsize=10)
+    ax.set_title(role if title is None else title, fontsize=9)
     ax.set_axis_off()
+
+
+def show_grids(alt, *grids, rows=1):
+    """Show matrices side by side, as many in each of the rows: each a dict of draw_grid's arguments.
+
+    Cells have the same size in every figure. alt: the figure's text for screen readers.
+    """
+    from matplotlib import pyplot as plt
+    cell, letter, title, columns = .34, .07, .35, len(grids) // rows  # inches
+    widths = [max(max(cell * (grid["values"].shape[1] + .2), letter * len(grid.get("title") or grid["role"]))
+                  for grid in grids[c::columns]) + .25 for c in range(columns)]
+    heights = [max(cell * (grid["values"].shape[0] + .2) for grid in grids[r * columns:(r + 1) * columns])
+               + title for r in range(rows)]
+    figure = plt.figure(figsize=(sum(widths), sum(heights) + .1))
+    for k, grid in enumerate(grids):
+        (r, c), (h, w) = divmod(k, columns), ((n + .2) * cell for n in grid["values"].shape)
+        left = sum(widths[:c]) + (widths[c] - w) / 2
+        bottom = sum(heights[r + 1:]) + (heights[r] - title - h) / 2 + .05
+        draw_grid(figure.add_axes((left / figure.get_figwidth(), bottom / figure.get_figheight(),
+                                   w / figure.get_figwidth(), h / figure.get_figheight())), **grid)
+    show_figure(figure, alt)
+
+
+# ---- Exercises ----
+
+def check(answer, expected, *cases):
+    """Hold an answer against the expected one; AssertionError says how they differ.
+
+    With cases, tuples of arguments, both are functions and are called with each; else both are
+    tensors or numbers. Values may differ by rounding.
+    """
+    pairs = [(answer(*case), expected(*case)) for case in cases] or [(answer, expected)]
+    for n, (got, want) in enumerate(pairs, 1):
+        if problem := _difference(torch.as_tensor(got).detach(), torch.as_tensor(want).detach()):
+            raise AssertionError(f"case {n} of {len(pairs)}: {problem}")
+    print("right" if not cases else f"right: {len(pairs)} of {len(pairs)} cases agree")
+
+
+def _difference(got, want):
+    """What is wrong with a tensor, in words; "" if nothing is."""
+    if got.shape != want.shape:
+        return f"the shape is {tuple(got.shape)}, expected {tuple(want.shape)}"
+    got, want = got.double(), want.double()
+    close = torch.isclose(got, want, rtol=1e-4, atol=1e-5)
+    if close.all():
+        return ""
+    slips = {"the sign is turned round": -got} if got.numel() > 1 else {}
+    if got.dim() >= 2:
+        slips |= {"it is flipped both ways": got.flip(-2, -1), "rows and columns are swapped": got.mT}
+    for slip, mended in slips.items():
+        if mended.shape == want.shape and torch.allclose(mended, want, rtol=1e-4, atol=1e-5):
+            return slip
+    place = tuple((~close).nonzero()[0].tolist())
+    return (f"{got[place].item():g}, expected {want[place].item():g}, at index {list(place)}; "
+            f"{int((~close).sum())} of {close.numel()} values are wrong")
 
 
 # ---- Devices, one block ----

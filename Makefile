@@ -1,0 +1,45 @@
+# make            what there is to make
+# make lab        the only command a reader needs
+# make test       the only command a contributor needs
+
+NB     ?=
+PYTHON ?= python3
+BIN    := .venv/bin
+READY  := .venv/ready
+LINTER := .venv/linter-ready
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test run lint clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | \
+	    awk -F'|' '{printf "%-14s%s\n", $$1, $$2}'
+
+# The stamp is made last: an installation that broke off starts again, a finished one never.
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo "$(PYTHON) is too old or missing: d2lmini needs Python 3.10 or newer (make PYTHON=python3.12 …)"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	    { echo "$(PYTHON) cannot make a virtual environment: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	@touch $@
+
+$(LINTER): $(READY) tools/requirements-dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r tools/requirements-dev.txt
+	@touch $@
+
+lab: $(READY)  ## Set up once and open JupyterLab on the contents (LAB="--no-browser" to add options)
+	$(BIN)/jupyter lab notebooks/00-start-here.ipynb $(LAB)
+
+test: $(READY)  ## Run every notebook and every test (NB=06 or NB=lenet: one notebook only)
+	D2LMINI_PROFILE=test $(BIN)/python -m pytest $(if $(NB),notebooks/*$(NB)*.ipynb,tests notebooks)
+
+run: $(READY)  ## Run the notebooks and store their outputs (NB=06 or NB=lenet: one notebook only)
+	$(BIN)/python tools/run.py $(NB)
+
+lint: $(LINTER)  ## Check the style of module, tests, tools and notebooks
+	$(BIN)/ruff check .
+
+clean:  ## Remove the environment and what runs leave behind; downloaded data stay
+	rm -rf .venv .pytest_cache .ruff_cache build data/stand-in data/download-*
+	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

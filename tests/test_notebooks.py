@@ -1,0 +1,99 @@
+"""What the notebooks promise beyond their outputs: cells that can be copied, and agree with the module."""
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import d2lmini as d2l
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = {path.stem[:2]: nbformat.read(path, as_version=4)
+             for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+
+
+def code_cells(number):
+    return [cell for cell in NOTEBOOKS[number].cells if cell.cell_type == "code"]
+
+
+def copied(number, *names):
+    """Run the notebook's cells that define the names, with nothing but the three torch imports."""
+    namespace = {"torch": torch, "nn": nn, "F": F}
+    for name in names:
+        found = [cell.source for cell in code_cells(number)
+                 if re.search(rf"^(def|class) {name}\b", cell.source, re.M)]
+        assert found, f"notebook {number} defines no {name}"
+        definitions = re.findall(r"^(?:(?:def|class) .*(?:\n(?:[ \t].*)?)*|import .*\n|from .*\n)", found[0], re.M)
+        exec("\n".join(definitions), namespace)
+    return [namespace[name] for name in names]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_taught_helpers_agree_with_the_module(seed):
+    torch.manual_seed(seed)
+    c_o, c_i, h, w, more_h, more_w = torch.randint(1, 5, (6,)).tolist()
+    X, K = torch.randn(c_i, h + more_h, w + more_w), torch.randn(c_o, c_i, h, w)
+    (corr2d,) = copied("02", "corr2d")
+    torch.testing.assert_close(corr2d(X[0], K[0, 0]), d2l.corr2d(X[0], K[0, 0]))
+    _, multi_in, multi_in_out = copied("04", "corr2d", "corr2d_multi_in", "corr2d_multi_in_out")
+    torch.testing.assert_close(multi_in(X, K[0]), d2l.corr2d_multi_in(X, K[0]))
+    torch.testing.assert_close(multi_in_out(X, K), d2l.corr2d_multi_in_out(X, K))
+    (pool2d,) = copied("05", "pool2d")
+    for mode in ("max", "avg"):
+        torch.testing.assert_close(pool2d(X[0], (h, w), mode), d2l.pool2d(X[0], (h, w), mode))
+
+
+def test_taught_training_takes_the_same_steps():
+    _, train, lenet = copied("06", "evaluate_accuracy", "train", "lenet")
+    batches = [(torch.rand(8, 1, 28, 28), torch.randint(0, 10, (8,))) for _ in range(3)]
+    results = []
+    for function in (train, d2l.train_ch6):
+        torch.manual_seed(0)
+        net = lenet()
+        accuracies = function(net, batches, batches, 2, 0.9, "cpu")
+        results.append((net.state_dict(), getattr(accuracies, "test_acc", accuracies)))
+    (weights, accs), (other_weights, other_accs) = results
+    assert all(torch.equal(weights[key], other_weights[key]) for key in weights) and accs == other_accs
+
+
+def test_lenets_of_the_documents():
+    for name, parameters in (("lenet", 61706), ("relu_variant", 170988)):
+        (net,) = copied("06", name)
+        assert sum(p.numel() for p in net().parameters()) == parameters
+
+
+@pytest.mark.parametrize("number", NOTEBOOKS)
+def test_bootstrap_is_the_same_and_finds_the_module(number, tmp_path, monkeypatch):
+    cell = code_cells(number)[0]
+    assert "bootstrap" in cell.metadata.tags and not cell.outputs
+    assert cell.source == code_cells("00")[0].source
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep" / "er")
+    with pytest.raises(AssertionError, match="put a copy beside this notebook"):
+        exec(cell.source, {})
+    (tmp_path / "d2lmini.py").write_text((ROOT / "d2lmini.py").read_text())
+    namespace = {}
+    exec(cell.source, namespace)
+    assert namespace["home"] == [tmp_path]
+
+
+@pytest.mark.parametrize("number", NOTEBOOKS)
+def test_few_cells_are_left_uncompared(number):
+    cells = code_cells(number)
+    ignored = [cell for cell in cells if "nbval-ignore-output" in cell.metadata.get("tags", [])]
+    assert len(ignored) <= len(cells) / 4, f"{len(ignored)} of {len(cells)} cells are not compared"
+    for cell in ignored:
+        assert "assert" not in cell.source, "a check belongs into a compared cell"
+
+
+def test_packages_are_listed_alike():
+    """requirements.txt, environment.yml and notebook 00 ask for the same packages and floors."""
+    wanted = dict(re.findall(r"^(\w+)>=([\d.]+)", (ROOT / "requirements.txt").read_text(), re.M))
+    conda = dict(re.findall(r"- ([\w-]+)>=([\d.]+)", (ROOT / "environment.yml").read_text()))
+    names = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+    assert {names.get(name, name): floor for name, floor in conda.items() if name != "python"} == wanted
+    checked = next(cell.source for cell in code_cells("00") if "Version" in cell.source)
+    assert dict(re.findall(r'\("(\w+)", "([\d.]+)"\)', checked)).items() <= wanted.items()
