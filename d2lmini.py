@@ -38,7 +38,7 @@ __all__ = ["COLORS", "PROFILES", "Accumulator", "Animator", "History", "Residual
            "train_ch6", "try_all_gpus", "try_gpu", "xavier_init"]
 
 # Name: (most epochs at the images' own size, most batches in all on larger images); None: no limit.
-PROFILES = {"full": (None, None), "quick": (None, 8), "test": (3, 2)}
+PROFILES = {"full": (None, None), "quick": (None, 8), "test": (4, 2)}
 
 # Role: (fill, edge), from Okabe and Ito's colours for all readers (https://jfly.uni-koeln.de/color/).
 COLORS = {"input": ("#cfe5f5", "#0072b2"), "kernel": ("#fbe3b5", "#b97d00"), "output": ("#c9eadf", "#009e73"),
@@ -170,7 +170,7 @@ def fashion_mnist_files():
     return dict(_find_files(os.environ.get("D2LMINI_DATA"))[1])
 
 
-@functools.lru_cache(maxsize=None)  # one search and one notice per process
+@functools.cache  # one search and one notice per process
 def _find_files(chosen):
     """(source, {name: path}), from the first place that has all four files."""
     folder = Path(chosen).expanduser() if chosen else DATA
@@ -288,8 +288,9 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
     train_iter, test_iter: iterables of (X, y) with len. optimizer(parameters, lr=lr) makes the
     optimizer, scheduler(optimizer, steps) a schedule stepped every batch; init_weights is applied to
     each part of the network, None keeps its weights. The profile may cut the work, and a line says so.
-    The printed speed is wall-clock, with loading, evaluation and drawing. Interrupting keeps curves,
-    network and History. FloatingPointError for a loss that is not finite, ValueError for no data.
+    The printed speed is wall-clock, with loading, evaluation and drawing. A network that still guesses
+    after three epochs is reported. Interrupting keeps curves, network and History. FloatingPointError
+    for a loss that is not finite, ValueError for no data.
     """
     if num_epochs < 1 or len(train_iter) < 1:
         raise ValueError(f"nothing to train: {num_epochs} epochs of {len(train_iter)} batches")
@@ -311,7 +312,8 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
     try:
         for epoch in range(epochs):
             began = time.perf_counter()
-            for i, sums in _train_epoch(net, itertools.islice(train_iter, batches), opt, schedule, device):
+            steps = _train_epoch(net, itertools.islice(train_iter, batches), opt, schedule, device)
+            for i, sums, classes in steps:  # noqa: B007, it is needed after the loop
                 if i % max(1, batches // 5) == 0 or i == batches:
                     loss, train_acc = (sums[:2] / sums[2]).tolist()
                     if not math.isfinite(loss):
@@ -328,14 +330,16 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
     finally:
         animator.draw()
     if history.test_acc:
-        print(f"loss {loss:.3f}, train acc {train_acc:.3f}, test acc {history.test_acc[-1]:.3f}"
-              + (f" ({STAND_IN})" if history.source == STAND_IN else ""))
+        print(f"loss {history.train_loss[-1]:.3f}, train acc {history.train_acc[-1]:.3f}, test acc "
+              f"{history.test_acc[-1]:.3f}" + (f" ({STAND_IN})" if history.source == STAND_IN else ""))
         print(f"{trained / (time.perf_counter() - started):.1f} examples/sec on {device}")
+        if len(history.test_acc) > 2 and history.test_acc[-1] < 1.2 / classes:
+            print("chance level: nothing was learned. Try a smaller lr, another seed or initialisation.")
     return history
 
 
 def _train_epoch(net, batches, opt, schedule, device):
-    """Train on the batches; after each, give its number and the sums of (loss, right, examples)."""
+    """Train on the batches; after each, give its number, the sums of (loss, right, examples), the classes."""
     loss, sums = nn.CrossEntropyLoss(), torch.zeros(3, device=device)
     with _mode(net, training=True):
         for i, (X, y) in enumerate(batches, 1):
@@ -355,7 +359,7 @@ def _train_epoch(net, batches, opt, schedule, device):
                 schedule.step()
             with torch.no_grad():  # summed on the device: nobody waits for a GPU at every batch
                 sums += torch.stack((l * len(y), _count_right(y_hat, y), torch.full_like(l, len(y))))
-            yield i, sums
+            yield i, sums, y_hat.shape[1]
 
 
 def _shape_lazy_layers(net, train_iter):
@@ -472,11 +476,18 @@ class Accumulator:
 
 
 class Timer:
-    """Seconds from start() to stop(), listed in `times`; waits for the GPU, monotonic, starts at once."""
+    """Seconds from start() to stop(), or of a with block, listed in `times`; waits for the GPU, monotonic."""
 
     def __init__(self):
         self.times = []
         self.start()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *why):
+        self.stop()
 
     def start(self):
         self.tik = self._now()

@@ -39,7 +39,8 @@ def official(monkeypatch):
     """Make a small set count as the official one, for the module and for torchvision."""
     from torchvision import datasets
     files = small_set()
-    monkeypatch.setattr(d2lmini, "UNPACKED_MD5", {n: hashlib.md5(raw).hexdigest() for n, raw in files.items()})
+    monkeypatch.setattr(d2lmini, "UNPACKED_MD5", {name: hashlib.md5(raw).hexdigest()
+                                                  for name, raw in files.items()})
     monkeypatch.setattr(datasets.FashionMNIST, "resources", [
         (f"{name}.gz", hashlib.md5(gzip.compress(raw, mtime=0)).hexdigest()) for name, raw in files.items()])
     return files

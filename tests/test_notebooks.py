@@ -26,7 +26,8 @@ def copied(number, *names):
         found = [cell.source for cell in code_cells(number)
                  if re.search(rf"^(def|class) {name}\b", cell.source, re.M)]
         assert found, f"notebook {number} defines no {name}"
-        definitions = re.findall(r"^(?:(?:def|class) .*(?:\n(?:[ \t].*)?)*|import .*\n|from .*\n)", found[0], re.M)
+        blocks = r"^(?:(?:def|class) .*(?:\n(?:[ \t].*)?)*|(?:import|from) .*\n)"
+        definitions = re.findall(blocks, found[0], re.M)
         exec("\n".join(definitions), namespace)
     return [namespace[name] for name in names]
 

@@ -1,7 +1,6 @@
 """Training, counting, timing and drawing: the documents' behaviour, without the faults of their helpers."""
 import inspect
 import itertools
-import os
 import subprocess
 import sys
 import time
@@ -54,7 +53,8 @@ SIGNATURES = {
     "corr2d": "(X, K)", "corr2d_multi_in": "(X, K)", "corr2d_multi_in_out": "(X, K)",
     "pool2d": "(X, pool_size, mode='max')", "load_data_fashion_mnist": "(batch_size, resize=None)",
     "accuracy": "(y_hat, y)", "evaluate_accuracy_gpu": "(net, data_iter, device=None)",
-    "train_ch6": "(net, train_iter, test_iter, num_epochs, lr, device, *, optimizer, scheduler, init_weights)",
+    "train_ch6": "(net, train_iter, test_iter, num_epochs, lr, device, *, optimizer, scheduler, "
+                 "init_weights)",
     "try_gpu": "(i=0)", "try_all_gpus": "()", "Accumulator": "(n)", "Timer": "()",
     "Animator": "(xlabel=None, ylabel=None, legend=None, xlim=None, ylim=None, xscale='linear', "
                 "yscale='linear', fmts=('-', 'm--', 'g-.', 'r:'), nrows=1, ncols=1, figsize=(3.5, 2.5), "
@@ -90,7 +90,8 @@ net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
 batches = [(torch.rand(3, 1, 2, 2), torch.tensor([0, 1, 0]))]
 d2lmini.train_ch6(net, batches, batches, 1, 0.1, "cpu")
 """
-    result = subprocess.run([sys.executable, "-c", script], cwd=d2l.DATA.parent, capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", script], cwd=d2l.DATA.parent, capture_output=True,
+                            text=True)
     assert result.returncode == 0, result.stderr
     assert "epoch 1: train loss" in result.stdout
 
@@ -181,7 +182,15 @@ def test_nothing_to_train_on():
 
 def test_loss_that_is_not_finite():
     with pytest.raises(FloatingPointError, match=r"epoch \d, batch \d+: .* Take an lr below 1e\+38"):
-        d2l.train_ch6(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), toy_batches(), toy_batches(), 3, 1e38, "cpu")
+        d2l.train_ch6(toy_net(), toy_batches(), toy_batches(), 3, 1e38, "cpu")
+
+
+def test_chance_level_is_reported(capsys):
+    net, noise = toy_net(), [(X, 1 - y) for X, y in toy_batches()]
+    d2l.train_ch6(net, toy_batches(), noise, 3, 0.1, "cpu")
+    assert "chance level" in capsys.readouterr().out
+    d2l.train_ch6(net, toy_batches(), toy_batches(), 3, 0.1, "cpu")
+    assert "chance level" not in capsys.readouterr().out
 
 
 def test_interrupt_keeps_what_was_learned(capsys):
@@ -239,7 +248,7 @@ def test_out_of_memory_names_a_batch_size():
         def forward(self, X):
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
     net = nn.Sequential(nn.Linear(1, 1), Greedy())
-    with pytest.raises(RuntimeError, match="a batch of 16 does not fit .* batch_size=8"):
+    with pytest.raises(RuntimeError, match=r"a batch of 16 does not fit .* batch_size=8"):
         d2l.train_ch6(net, [(torch.zeros(16, 1), torch.zeros(16).long())], [], 1, 0.1, "cpu")
 
 
@@ -258,7 +267,7 @@ def fake_fashion(n, resize):
 
 @pytest.mark.parametrize("profile, resize, epochs, batches", [
     ("full", None, 5, 20), ("full", 64, 5, 20), ("quick", None, 5, 20), ("quick", 64, 1, 8),
-    ("test", None, 3, 20), ("test", 64, 1, 2), ("", None, 5, 20), ("", 64, 1, 8)])
+    ("test", None, 4, 20), ("test", 64, 1, 2), ("", None, 5, 20), ("", 64, 1, 8)])
 def test_profiles(profile, resize, epochs, batches, monkeypatch, capsys):
     monkeypatch.setenv("D2LMINI_PROFILE", profile)
     data = fake_fashion(40, resize)
@@ -350,6 +359,9 @@ def test_timer():
     timer.stop()
     assert timer.sum() == sum(timer.times) and timer.avg() == timer.sum() / 2
     assert timer.cumsum() == list(itertools.accumulate(timer.times))
+    with d2l.Timer() as block:
+        time.sleep(0.02)
+    assert len(block.times) == 1 and block.sum() >= 0.02
 
 
 def test_devices(monkeypatch):
@@ -455,8 +467,8 @@ net = torch.nn.Linear(4, 2)
 d2lmini.train_ch6(net, batches, batches, 100, 0.1, "cpu")
 print("still usable", tuple(net(torch.rand(1, 4)).shape))
 """)
-    with subprocess.Popen([sys.executable, "-u", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          env={**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
+    with subprocess.Popen([sys.executable, "-u", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as process:
         assert process.stdout.readline() == "training on cpu\n"
         while process.stdout.readline() != "batch\n":
             pass
