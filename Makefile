@@ -29,7 +29,7 @@ $(LINTER): $(READY) tools/requirements-dev.txt
 	@touch $@
 
 lab: $(READY)  ## Set up once and open JupyterLab on the contents (LAB="--no-browser" to add options)
-	$(BIN)/jupyter lab notebooks/00-start-here.ipynb $(LAB)
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb $(LAB)
 
 test: $(READY)  ## Run every notebook and every test (NB=06 or NB=lenet: one notebook only)
 	D2LMINI_PROFILE=test $(BIN)/python -m pytest $(if $(NB),notebooks/*$(NB)*.ipynb,tests notebooks)

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 SIZE = 28  # height and width of a picture in pixels
-TRAIN_PER_KIND, TEST_PER_KIND = 2400, 300
+TRAIN_PER_KIND, TEST_PER_KIND = 2560, 300
 SEED = 28
 
 
@@ -119,7 +119,7 @@ def sneaker(c):
 
 def ankle_boot(c):
     ground, heel = c.between(7, 11), c.between(9, 12.5)
-    boot = shoe(c, ground, c.between(-12.5, -10), heel, c.between(9, 20), c.between(-2, 4))
+    boot = shoe(c, ground, c.between(-12.5, -10), heel, c.between(10, 20), c.between(-2, 4))
     arch = box(c.x, c.y, c.between(-4, 0), heel - c.between(3, 6), ground - c.between(-1, 2), SIZE)
     return boot * (1 - arch)
 
@@ -147,7 +147,7 @@ KINDS = [  # in the order of Fashion-MNIST's labels 0 to 9
             spread=(0.1, 0.3), neck=(0.5, 2.5), line=(0.5, 1.5), lined=0.7),  # coat
     sandal,
     partial(upper_garment, chest=(5, 7), flare=(-0.02, 0.04), hem=(7, 11), sleeve=(3, 18),
-            spread=(0.2, 0.8), neck=(1, 3.5), line=(0.2, 0.5), lined=0.5),  # shirt
+            spread=(0.2, 0.8), neck=(1, 3.5), line=(0.3, 0.8), lined=0.5),  # shirt
     sneaker,
     bag,
     ankle_boot,
