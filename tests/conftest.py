@@ -3,35 +3,9 @@ import gzip
 import hashlib
 
 import pytest
-import torch
+from small_data import small_set
 
 import d2lmini
-
-
-def small_set(seed=0):
-    """Twelve training and five test pictures in the format of the four files: {name: bytes unpacked}."""
-    generator, files = torch.Generator().manual_seed(seed), {}
-    for part, n in (("train", 12), ("t10k", 5)):
-        pixels = torch.randint(0, 256, (n * 784,), dtype=torch.uint8, generator=generator)
-        labels = torch.randint(0, 10, (n,), dtype=torch.uint8, generator=generator)
-        header = [0x803, n, 28, 28]
-        files[f"{part}-images-idx3-ubyte"] = _big_endian(header) + bytes(pixels.tolist())
-        files[f"{part}-labels-idx1-ubyte"] = _big_endian([0x801, n]) + bytes(labels.tolist())
-    return files
-
-
-def _big_endian(numbers):
-    return b"".join(number.to_bytes(4, "big") for number in numbers)
-
-
-def write_packed(folder, files):
-    """Write the files as .gz into the folder; gives their paths by name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    for name, raw in files.items():
-        paths[name] = folder / f"{name}.gz"
-        paths[name].write_bytes(gzip.compress(raw, mtime=0))
-    return paths
 
 
 @pytest.fixture

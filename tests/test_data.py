@@ -13,7 +13,7 @@ import time
 
 import pytest
 import torch
-from conftest import small_set, write_packed
+from small_data import small_set, write_packed
 from torchvision.datasets import FashionMNIST
 
 import d2lmini as d2l
