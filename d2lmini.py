@@ -138,7 +138,7 @@ class Batches:
         n = len(self.labels)
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         for index in order.to(self.labels.device).split(self.batch_size):
-            X = self.images[index].unsqueeze(1).float().div_(255)
+            X = self.images.index_select(0, index).unsqueeze(1).float().div_(255)
             if self.resize is not None:
                 X = F.interpolate(X, (self.resize, self.resize), mode="bilinear", antialias=True)
             yield X, self.labels[index].long()
@@ -535,7 +535,7 @@ class Timer:
 class Animator:
     """Curves that grow while a loop runs: add(x, y) or add(x, (y1, y2, None)), None for no point.
 
-    In a notebook it redraws one PNG in place, so seldom that drawing takes at most 1/40 of the time;
+    In a notebook it redraws one PNG in place, so seldom that drawing takes at most 1/80 of the time;
     elsewhere it prints a line whenever x is whole and each curve has a new point.
     """
 
@@ -550,7 +550,7 @@ class Animator:
         self.settings = {"xlabel": xlabel, "ylabel": ylabel, "xlim": xlim, "ylim": ylim,
                          "xscale": xscale, "yscale": yscale, "title": title}
         self._shell, self._handle, self._next_frame, self._waiting = _notebook_shell(), None, 0.0, False
-        self._fresh = {}  # curve: its newest value, since the last printed line
+        self._fresh = {}  # curve: its newest value, since the last picture or printed line
 
     def add(self, x, y):
         values = list(y) if isinstance(y, (list, tuple)) or getattr(y, "ndim", 0) else [y]
@@ -572,8 +572,9 @@ class Animator:
 
     def draw(self):
         """Show every point added so far (in a notebook)."""
-        if self._shell is None or not self.X:
+        if self._shell is None or not self._fresh:
             return
+        self._fresh = {}
         began = time.perf_counter()
         from IPython.display import display
         from matplotlib.figure import Figure  # not pyplot, which would keep every figure open
@@ -591,7 +592,7 @@ class Animator:
             self._handle = display(data, metadata=metadata, raw=True, display_id=True)
         else:
             self._handle.update(data, metadata=metadata, raw=True)
-        self._next_frame = time.perf_counter() + max(0.3, 40 * (time.perf_counter() - began))
+        self._next_frame = time.perf_counter() + max(0.3, 80 * (time.perf_counter() - began))
 
     def _draw_last(self, result=None):
         self._waiting = False
