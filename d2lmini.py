@@ -212,8 +212,8 @@ def _read_idx(name, path, source):
     if source != STAND_IN and hashlib.md5(raw, usedforsecurity=False).hexdigest() != UNPACKED_MD5[name]:
         raise ValueError(f"{path} is not Fashion-MNIST's {name}: its {len(raw):,} unpacked bytes have "
                          f"another md5 than {UNPACKED_MD5[name]}. {remedy}")
-    offset = 16 if "images" in name else 8
-    return torch.frombuffer(raw, dtype=torch.uint8, offset=offset).reshape((-1, 28, 28)[:offset // 8 * 2 - 1])
+    offset, shape = (16, (-1, 28, 28)) if "images" in name else (8, (-1,))
+    return torch.frombuffer(raw, dtype=torch.uint8, offset=offset).reshape(shape)
 
 
 def _download(raw):
