@@ -421,6 +421,7 @@ def test_animator_takes_any_number_of_series(capsys):
     animator.add(torch.tensor(1), torch.arange(6.0))
     assert len(animator.Y) == 6
     assert capsys.readouterr().out == "x 1: a 0.000, y2 1.000, y3 2.000, y4 3.000, y5 4.000, y6 5.000\n"
+    assert d2l.Animator(xlim=[1, 1]).settings["xlim"] is None, "limits without width leave no room to draw"
     with pytest.raises(ValueError, match="one chart"):
         d2l.Animator(nrows=2)
 
@@ -438,7 +439,7 @@ print("after")
 """
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_code_cell(code.format(path=str(d2l.DATA.parent))),
-                      nbformat.v4.new_code_cell("len(animator.Y[4]), animator._waiting")]
+                      nbformat.v4.new_code_cell("len(animator.Y[4]), animator._fresh")]
     NotebookClient(notebook, kernel_name="python3").execute()
     outputs = notebook.cells[0].outputs
     pictures = [out for out in outputs if "image/png" in out.get("data", {})]
@@ -446,7 +447,7 @@ print("after")
     assert pictures[0].metadata["image/png"]["alt"] == "curves: a, b, c, d, e"
     assert "".join(out.get("text", "") for out in outputs if out.get("name") == "stdout") == "before\nafter\n"
     assert not any(out.get("name") == "stderr" for out in outputs)
-    assert notebook.cells[1].outputs[0].data["text/plain"] == "(200, False)"
+    assert notebook.cells[1].outputs[0].data["text/plain"] == "(200, {})", "the last points were not drawn"
 
 
 def test_interrupting_a_real_process(tmp_path):
