@@ -138,7 +138,7 @@ class Batches:
         n = len(self.labels)
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         for index in order.to(self.labels.device).split(self.batch_size):
-            X = self.images.index_select(0, index).unsqueeze(1).float().div_(255)
+            X = self.images.index_select(0, index).unsqueeze(1) / 255
             if self.resize is not None:
                 X = F.interpolate(X, (self.resize, self.resize), mode="bilinear", antialias=True)
             yield X, self.labels[index].long()
@@ -535,7 +535,7 @@ class Timer:
 class Animator:
     """Curves that grow while a loop runs: add(x, y) or add(x, (y1, y2, None)), None for no point.
 
-    In a notebook it redraws one PNG in place, so seldom that drawing takes at most 1/80 of the time;
+    In a notebook it redraws one PNG in place, so seldom that drawing takes at most 1 % of the time;
     elsewhere it prints a line whenever x is whole and each curve has a new point.
     """
 
@@ -550,6 +550,7 @@ class Animator:
         self.settings = {"xlabel": xlabel, "ylabel": ylabel, "xlim": xlim, "ylim": ylim,
                          "xscale": xscale, "yscale": yscale, "title": title}
         self._shell, self._handle, self._next_frame, self._waiting = _notebook_shell(), None, 0.0, False
+        self._figure = None
         self._fresh = {}  # curve: its newest value, since the last picture or printed line
 
     def add(self, x, y):
@@ -577,22 +578,30 @@ class Animator:
         self._fresh = {}
         began = time.perf_counter()
         from IPython.display import display
-        from matplotlib.figure import Figure  # not pyplot, which would keep every figure open
-        figure = Figure(figsize=self.figsize)  # fixed margins: a computed layout takes twice as long
-        figure.subplots_adjust(left=.2 if self.settings["ylabel"] else .13, right=.97, bottom=.19,
-                               top=.9 if self.settings["title"] else .96)
-        axes = figure.add_subplot(**{key: value for key, value in self.settings.items() if value})
+        self._figure = self._figure or self._empty_figure()
+        axes = self._figure.axes[0]
         for k, points in enumerate(zip(self.X, self.Y)):
-            axes.plot(*points, self.fmts[k % len(self.fmts)])
-        axes.grid()
+            if k == len(axes.lines):
+                axes.plot([], self.fmts[k % len(self.fmts)], label=(self.legend + [None] * (k + 1))[k])
+            axes.lines[k].set_data(*points)
         if self.legend:
-            axes.legend(self.legend)
-        data, metadata = _png(figure, f"curves: {', '.join(self.legend) or 'y'}")
+            axes.legend()
+        axes.relim()
+        axes.autoscale_view()
+        data, metadata = _png(self._figure, f"curves: {', '.join(self.legend) or 'y'}")
         if self._handle is None:
             self._handle = display(data, metadata=metadata, raw=True, display_id=True)
         else:
             self._handle.update(data, metadata=metadata, raw=True)
-        self._next_frame = time.perf_counter() + max(0.3, 80 * (time.perf_counter() - began))
+        self._next_frame = time.perf_counter() + max(0.3, 100 * (time.perf_counter() - began))
+
+    def _empty_figure(self):
+        from matplotlib.figure import Figure  # not pyplot, which would keep every figure open
+        figure = Figure(figsize=self.figsize)  # fixed margins: a computed layout takes twice as long
+        figure.subplots_adjust(left=.2 if self.settings["ylabel"] else .13, right=.97, bottom=.19,
+                               top=.9 if self.settings["title"] else .96)
+        figure.add_subplot(**{key: value for key, value in self.settings.items() if value}).grid()
+        return figure
 
     def _draw_last(self, result=None):
         self._waiting = False
