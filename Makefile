@@ -9,7 +9,7 @@ READY  := .venv/ready
 LINTER := .venv/linter-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test run lint clean
+.PHONY: help lab test run colab lint clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | \
@@ -35,10 +35,15 @@ test: $(READY)  ## Run every notebook and every test (NB=06 or NB=lenet: one not
 	D2LMINI_PROFILE=test $(BIN)/python -m pytest $(if $(NB),notebooks/*$(NB)*.ipynb,tests notebooks)
 
 run: $(READY)  ## Run the notebooks and store their outputs (NB=06 or NB=lenet: one notebook only)
+	$(BIN)/python tools/navigation.py
 	$(BIN)/python tools/run.py $(NB)
 
-lint: $(LINTER)  ## Check the style of module, tests, tools and notebooks
+colab: $(READY)  ## Write copies of the notebooks that need no other file, into build/colab
+	$(BIN)/python tools/colab.py
+
+lint: $(LINTER)  ## Check module, tests and tools, and what a reader sees of the notebooks
 	$(BIN)/ruff check .
+	$(BIN)/python tools/check_notebooks.py
 
 clean:  ## Remove the environment and what runs leave behind; downloaded data stay
 	rm -rf .venv .pytest_cache .ruff_cache build data/stand-in data/download-*

@@ -26,6 +26,7 @@ import tempfile
 import time
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -35,11 +36,11 @@ from torch.nn import functional as F
 __all__ = ["COLORS", "PROFILES", "Accumulator", "Animator", "History", "Residual", "Timer",
            "accuracy", "check", "corr2d", "corr2d_multi_in", "corr2d_multi_in_out",
            "draw_grid", "evaluate_accuracy_gpu", "fashion_mnist_files", "get_fashion_mnist_labels",
-           "load_data_fashion_mnist", "pool2d", "show_figure", "show_grids", "show_images",
-           "train_ch6", "try_all_gpus", "try_gpu", "xavier_init"]
+           "layer_table", "load_data_fashion_mnist", "net_size", "pool2d", "results_table", "show_figure",
+           "show_grids", "show_images", "train_ch6", "try_all_gpus", "try_gpu", "xavier_init"]
 
-# Name: (most epochs at the images' own size, most batches in all on larger images); None: no limit.
-PROFILES = {"full": (None, None), "quick": (None, 8), "test": (4, 2)}
+# Name: (most multiply-adds in training on images up to 32 x 32, most batches in all on larger images).
+PROFILES = {"full": (math.inf, math.inf), "quick": (math.inf, 4), "test": (1.2e11, 1)}
 
 # Role: (fill, edge), from Okabe and Ito's colours for all readers (https://jfly.uni-koeln.de/color/).
 COLORS = {"input": ("#cfe5f5", "#0072b2"), "kernel": ("#fbe3b5", "#b97d00"), "output": ("#c9eadf", "#009e73"),
@@ -296,12 +297,14 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
     if num_epochs < 1 or len(train_iter) < 1:
         raise ValueError(f"nothing to train: {num_epochs} epochs of {len(train_iter)} batches")
     device = torch.device(device)
-    _shape_lazy_layers(net, train_iter)
+    sample = _sample(train_iter)
+    if any(isinstance(p, nn.UninitializedParameter) for p in net.parameters()):
+        net_size(net, sample)  # gives lazy layers their shapes, to be initialised like the others
     if init_weights is not None:
         net.apply(init_weights)
     print("training on", device)
     net.to(device)
-    epochs, batches, test_batches = _plan(num_epochs, train_iter, test_iter, device)
+    epochs, batches, test_batches = _plan(net, sample, num_epochs, train_iter, test_iter, device)
     train_iter, test_iter = (data.to(device) if isinstance(data, Batches) else data
                              for data in (train_iter, test_iter))
     opt = optimizer(net.parameters(), lr=lr)
@@ -325,6 +328,7 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
                     animator.add(epoch + i / batches, (loss, train_acc, None))
                 told = told or _tell_time_left(started, (epoch + i / batches) / epochs)
             trained += int(sums[2])
+            steps_took = time.perf_counter() - began
             test_acc = evaluate_accuracy_gpu(net, itertools.islice(test_iter, test_batches), device)
             animator.add(epoch + 1, (None, None, test_acc))
             history.add(loss, train_acc, test_acc, time.perf_counter() - began)
@@ -336,6 +340,11 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
         print(f"loss {history.train_loss[-1]:.3f}, train acc {history.train_acc[-1]:.3f}, test acc "
               f"{history.test_acc[-1]:.3f}" + (f" ({STAND_IN})" if history.source == STAND_IN else ""))
         print(f"{trained / (time.perf_counter() - started):.1f} examples/sec on {device}")
+        if batches < len(train_iter):
+            took = time.perf_counter() - began
+            epoch_takes = (steps_took * len(train_iter) / batches
+                           + (took - steps_took) * len(test_iter) / test_batches)
+            print(f"the complete run would take about {num_epochs * epoch_takes / 3600:.1g} h here")
         if len(history.test_acc) > 2 and history.test_acc[-1] < 1.2 / classes:
             print("chance level: nothing was learned. Try a smaller lr, another seed or initialisation.")
     return history
@@ -378,28 +387,77 @@ def _keep_freed_memory():
                 libc.mallopt(option, 2 ** 30)
 
 
-def _shape_lazy_layers(net, train_iter):
-    """Give LazyLinear and LazyConv2d their shapes, so that they are initialised like the others."""
-    if any(isinstance(p, nn.UninitializedParameter) for p in net.parameters()):
-        with _mode(net, training=False), torch.no_grad(), torch.random.fork_rng(devices=[]):
-            net(next(iter(train_iter))[0].cpu())
+def _sample(data_iter):
+    """The first batch's X, with the random state as if nobody had looked; None from a used-up iterator."""
+    if isinstance(data_iter, Iterator):
+        return None  # looking would take the batch away
+    with torch.random.fork_rng(devices=[]):
+        return next(iter(data_iter))[0]
 
 
-def _plan(num_epochs, train_iter, test_iter, device):
+def _plan(net, sample, num_epochs, train_iter, test_iter, device):
     """(epochs, training batches, test batches) to run under the profile; prints what it cuts."""
     name = os.environ.get("D2LMINI_PROFILE") or ("quick" if device.type == "cpu" else "full")
     if name not in PROFILES:
         raise ValueError(f"D2LMINI_PROFILE must be one of {', '.join(PROFILES)}, not {name!r}")
-    batches, test_batches, (most_epochs, most_batches) = len(train_iter), len(test_iter), PROFILES[name]
-    if (getattr(train_iter, "resize", None) or 28) <= 32:
-        epochs, most_batches = min(num_epochs, most_epochs or num_epochs), batches
-    else:
-        epochs = 1 if most_batches else num_epochs
-    plan = epochs, min(batches, most_batches or batches), min(test_batches, most_batches or test_batches)
-    if plan[:2] != (num_epochs, batches):
-        print(f"profile {name}: {plan[0]} epochs of {plan[1]} batches instead of {num_epochs} of {batches} "
-              f"(D2LMINI_PROFILE=full runs all)")
-    return plan
+    most_work, most_batches = PROFILES[name]
+    epochs, batches, test_batches = num_epochs, len(train_iter), len(test_iter)
+    if torch.is_tensor(sample) and sample.dim() == 4 and sample.shape[-1] > 32:
+        if batches > most_batches:
+            epochs, batches, test_batches = 1, most_batches, min(test_batches, most_batches)
+    elif most_work < math.inf and torch.is_tensor(sample):
+        most_batches = int(max(1, most_work // (net_size(net, sample[:1])[1] * len(sample))))
+        epochs, batches = min(epochs, max(1, most_batches // batches)), min(batches, most_batches)
+    if (epochs, batches) != (num_epochs, len(train_iter)):
+        print(f"profile {name}: {epochs} epochs of {batches} batches instead of {num_epochs} of "
+              f"{len(train_iter)} (D2LMINI_PROFILE=full runs all)")
+    return epochs, batches, test_batches
+
+
+def net_size(net, X):
+    """(parameters, multiply-adds per example) of a network or layer for a batch X.
+
+    Multiply-adds of Linear and Conv2d, which do nearly all the work of the networks here.
+    """
+    work = _forward(net, X)[1]  # first, since it shapes lazy layers
+    return sum(p.numel() for p in net.parameters()), work
+
+
+def layer_table(net, X):
+    """Print output shape, parameters and multiply-adds per example of each layer of a Sequential.
+
+    X: a batch on any device, such as torch.rand(1, 1, 28, 28); notebook 06.
+    """
+    print("layer                output (N, …)       parameters   multiply-adds")
+    total = net_size(net, X)
+    for layer in net:
+        X, work = _forward(layer, X)
+        print(f"{type(layer).__name__:20} {tuple(X.shape)!s:18} "
+              f"{sum(p.numel() for p in layer.parameters()):11,} {work:15,}")
+    print(f"{'in all':39} {total[0]:11,} {total[1]:15,}")
+
+
+def results_table(rows):
+    """Print rows of (network, parameters, multiply-adds, test accuracy, seconds per epoch); notebook 06."""
+    print("network                parameters   multiply-adds   test acc   s/epoch")
+    for row in rows:
+        print("{:20} {:12,} {:15,} {:10.3f} {:9.1f}".format(*row))
+
+
+def _forward(net, X):
+    """(output, multiply-adds per example) of a forward pass in evaluation mode."""
+    work = []
+    def count(layer, inputs, output):
+        work.append(output[0].numel() * layer.weight[0].numel())
+    hooks = [part.register_forward_hook(count) for part in net.modules()
+             if isinstance(part, (nn.Linear, nn.Conv2d))]
+    device = next((p.device for p in net.parameters()), None)
+    try:
+        with _mode(net, training=False), torch.no_grad():
+            return net(X if device is None else X.to(device)), sum(work)
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _tell_time_left(started, share):

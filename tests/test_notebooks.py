@@ -1,5 +1,11 @@
 """What the notebooks promise beyond their outputs: cells that can be copied, and agree with the module."""
+import ast
+import builtins
+import json
 import re
+import subprocess
+import symtable
+import sys
 from pathlib import Path
 
 import nbformat
@@ -31,6 +37,80 @@ def copied(number, *names):
         exec("\n".join(definitions), namespace)
     return [namespace[name] for name in names]
 
+
+# ---- What a cell defines can be copied ----
+
+TORCH = "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n"
+
+
+def definitions(number):
+    """{name: source} of the functions and classes in a notebook's cells, each with the cell's imports.
+
+    Left out: solutions, and functions that show a figure.
+    """
+    found = {}
+    for cell in code_cells(number)[1:]:
+        if "solution" in cell.metadata.get("tags", []):
+            continue
+        parts = ast.parse(re.sub(r"^[%!].*$", "", cell.source, flags=re.M)).body
+        imports = [part for part in parts if isinstance(part, (ast.Import, ast.ImportFrom))]
+        for part in parts:
+            if isinstance(part, (ast.FunctionDef, ast.ClassDef)):
+                source = "\n".join(map(ast.unparse, [*imports, part]))
+                if not re.search(r"d2l\.(show|draw)_|plt\.", source):
+                    found[part.name] = source
+    return found
+
+
+def global_names(scope):
+    """Names that a scope of Python's symbol table, or one inside it, takes from the module."""
+    names = {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_referenced()
+             and (symbol.is_global() or scope.get_type() == "module")}
+    return names.union(*map(global_names, scope.get_children()))
+
+
+def missing_names(source, known):
+    """Names that a definition needs, but neither it, nor torch's imports, nor `known` provides."""
+    module = symtable.symtable(TORCH + source, "cell", "exec")
+    bound = {symbol.get_name() for symbol in module.get_symbols()
+             if symbol.is_assigned() or symbol.is_imported()}
+    return {name for name in global_names(module) - bound - known if not hasattr(builtins, name)}
+
+
+@pytest.mark.parametrize("number", NOTEBOOKS)
+def test_definitions_have_no_hidden_globals(number):
+    """What a cell defines may build on torch and the notebook's other definitions, on nothing else."""
+    found = definitions(number)
+    for name, source in found.items():
+        missing = missing_names(source, set(found))
+        assert not missing, f"{name} in notebook {number} needs {', '.join(missing)} where it is copied"
+
+
+def test_definitions_run_in_a_fresh_interpreter():
+    sources = [list(definitions(number).values()) for number in NOTEBOOKS]
+    assert sum(map(len, sources)) > 20
+    script = TORCH + """
+import json, sys
+for notebook in json.load(sys.stdin):
+    copied = {"torch": torch, "nn": nn, "F": F, "__name__": "copied"}
+    for source in notebook:
+        try:
+            exec(source, copied)
+        except Exception as why:
+            sys.exit(f"{why!r} in:\\n{source}")
+"""
+    done = subprocess.run([sys.executable, "-c", script], input=json.dumps(sources), text=True,
+                          capture_output=True, cwd="/")
+    assert done.returncode == 0, done.stderr
+
+
+def test_hidden_globals_are_found():
+    assert missing_names("def f(x):\n    return helper(x) + d2l.y", {"helper"}) == {"d2l"}
+    assert missing_names("class A(nn.Module):\n    def f(self, X):\n        return X @ W", set()) == {"W"}
+    assert not missing_names("import math\ndef f(x):\n    return math.inf, [F.relu(k) for k in x]", set())
+
+
+# ---- Cells agree with the module ----
 
 @pytest.mark.parametrize("seed", range(5))
 def test_taught_helpers_agree_with_the_module(seed):

@@ -200,7 +200,7 @@ def test_interrupt_keeps_what_was_learned(capsys):
         def __iter__(self):
             self.passes += 1
             for i, batch in enumerate(list.__iter__(self)):
-                if self.passes == 2 and i == 4:
+                if self.passes == 3 and i == 4:  # the first pass is train_ch6 looking at the shape
                     raise KeyboardInterrupt
                 yield batch
     net = toy_net()
@@ -265,26 +265,77 @@ def fake_fashion(n, resize):
                        resize, False, "Fashion-MNIST")
 
 
+def plan(data, device="cpu"):
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 50))  # 50 multiply-adds
+    return d2l._plan(net, d2l._sample(data), 5, data, data, torch.device(device))
+
+
 @pytest.mark.parametrize("profile, resize, epochs, batches", [
-    ("full", None, 5, 20), ("full", 64, 5, 20), ("quick", None, 5, 20), ("quick", 64, 1, 8),
-    ("test", None, 4, 20), ("test", 64, 1, 2), ("", None, 5, 20), ("", 64, 1, 8)])
+    ("full", None, 5, 20), ("full", 64, 5, 20), ("quick", None, 5, 20), ("quick", 64, 1, 4),
+    ("test", None, 3, 20), ("test", 64, 1, 1), ("", None, 5, 20), ("", 64, 1, 4)])
 def test_profiles(profile, resize, epochs, batches, monkeypatch, capsys):
     monkeypatch.setenv("D2LMINI_PROFILE", profile)
+    monkeypatch.setitem(d2l.PROFILES, "test", (50 * 2 * 79, 1))  # multiply-adds of nearly four epochs
     data = fake_fashion(40, resize)
-    assert d2l._plan(5, data, data, torch.device("cpu")) == (epochs, batches, batches)
+    # The evaluation of small images stays complete.
+    assert plan(data) == (epochs, batches, batches if resize else 20)
     told = capsys.readouterr().out
     cut = (epochs, batches) != (5, 20)
     assert told == (f"profile {profile or 'quick'}: {epochs} epochs of {batches} batches instead of 5 of 20 "
                     f"(D2LMINI_PROFILE=full runs all)\n" if cut else "")
 
 
+def test_profile_test_shortens_the_epoch_of_a_large_network(monkeypatch):
+    monkeypatch.setenv("D2LMINI_PROFILE", "test")
+    monkeypatch.setitem(d2l.PROFILES, "test", (50 * 2 * 7, 1))
+    assert plan(fake_fashion(40, None)) == (1, 7, 20)
+    monkeypatch.setitem(d2l.PROFILES, "test", (1, 1))
+    assert plan(fake_fashion(40, None)) == (1, 1, 20)
+
+
 def test_profile_is_full_on_an_accelerator_and_must_exist(monkeypatch):
     monkeypatch.delenv("D2LMINI_PROFILE")
     data = fake_fashion(40, 64)
-    assert d2l._plan(5, data, data, torch.device("cuda")) == (5, 20, 20)
+    assert plan(data, "cuda") == (5, 20, 20)
     monkeypatch.setenv("D2LMINI_PROFILE", "fast")
     with pytest.raises(ValueError, match="one of full, quick, test, not 'fast'"):
-        d2l._plan(5, data, data, torch.device("cpu"))
+        plan(data)
+
+
+def test_profiles_know_large_images_from_any_loader(monkeypatch, capsys):
+    monkeypatch.setenv("D2LMINI_PROFILE", "quick")
+    batches = [(torch.rand(2, 1, 40, 40), torch.tensor([0, 1]))] * 9
+    net = nn.Sequential(nn.Flatten(), nn.Linear(1600, 2))
+    d2l.train_ch6(net, batches, batches, 3, 0.01, "cpu")
+    told = capsys.readouterr().out
+    assert "1 epochs of 4 batches instead of 3 of 9" in told
+    assert "the complete run would take about" in told
+
+
+def test_looking_at_a_batch_changes_nothing():
+    torch.manual_seed(0)
+    state = torch.random.get_rng_state()
+    shuffled = d2l.Batches(torch.zeros(9, 28, 28, dtype=torch.uint8), torch.zeros(9, dtype=torch.uint8), 2,
+                           None, True, "Fashion-MNIST")
+    assert d2l._sample(shuffled).shape == (2, 1, 28, 28)
+    assert torch.equal(state, torch.random.get_rng_state())
+    once = iter([(1, 2)])
+    assert d2l._sample(once) is None and list(once) == [(1, 2)]
+
+
+def test_net_size_and_layer_table(capsys):
+    block = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, groups=2), nn.BatchNorm2d(4), nn.ReLU())
+    net = nn.Sequential(block, nn.AvgPool2d(2), nn.Flatten(), nn.LazyLinear(3))
+    net[0].eval()
+    X = torch.rand(5, 2, 6, 6)
+    convolution, dense = 36 * 4 * 9, 36 * 3  # outputs times weights of each
+    assert d2l.net_size(net, X) == (40 + 8 + 111, convolution + dense)
+    assert net.training and not net[0].training, "the modes must be put back"
+    assert not any(part._forward_hooks for part in net.modules())
+    d2l.layer_table(net, X)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1] == ["Sequential", "(5,", "4,", "6,", "6)", "48", f"{convolution:,}"]
+    assert lines[-1] == ["in", "all", "159", f"{convolution + dense:,}"]
 
 
 def test_standin_is_named_in_the_result(capsys):
@@ -469,7 +520,8 @@ print("still usable", tuple(net(torch.rand(1, 4)).shape))
 """)
     with subprocess.Popen([sys.executable, "-u", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as process:
-        assert process.stdout.readline() == "training on cpu\n"
+        while process.stdout.readline() != "training on cpu\n":
+            pass
         while process.stdout.readline() != "batch\n":
             pass
         process.send_signal(2)

@@ -2,7 +2,11 @@
 
 A NAME is a part of a file name ("06", "lenet"); without one, all notebooks run. What differs from run
 to run without meaning anything, such as times of execution and the state of sliders, is not stored.
+
+The table of results grows from notebook to notebook. Before a notebook runs, its cell tagged "results"
+is rewritten to hold the rows that the notebook before has printed.
 """
+import re
 import sys
 import time
 from pathlib import Path
@@ -24,9 +28,27 @@ def chosen(names):
     return paths
 
 
+def printed_rows(path):
+    """The rows of the table of results in a notebook's outputs, as (name, number, …)."""
+    text = "".join(out.get("text", "") for cell in nbformat.read(path, as_version=4).cells
+                   if cell.cell_type == "code" for out in cell.outputs)
+    table = re.findall(r"^(\S.{19}) +([\d,]+) +([\d,]+) +(\d\.\d+) +(\d+\.\d+)$", text, re.MULTILINE)
+    return [(name.strip(), *(number.replace(",", "_") for number in numbers)) for name, *numbers in table]
+
+
+def carried_results(path):
+    """The source of the cell tagged "results": the rows that the notebook before has printed."""
+    before = max(other for other in NOTEBOOKS.glob("*.ipynb") if other.name < path.name)
+    rows = [f'    ("{name}", {", ".join(numbers)}),\n' for name, *numbers in printed_rows(before)]
+    return f"results = [\n{''.join(rows)}]"
+
+
 def run(path):
     """Execute the notebook in its folder and write it back, without what changes from run to run."""
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if "results" in cell.metadata.get("tags", ()):
+            cell.source = carried_results(path)
     NotebookClient(notebook, timeout=None, kernel_name="python3", record_timing=False,
                    resources={"metadata": {"path": str(path.parent)}}).execute()
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
