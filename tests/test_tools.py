@@ -155,8 +155,10 @@ def test_results_are_carried_on(project):
     root = project()
     first = root / "notebooks" / f"{FIRST}.ipynb"
     assert run.printed_rows(first) == [("LeNet", "61_706", "416_520", "0.800", "3.0")]
+    second = root / "notebooks" / f"{SECOND}.ipynb"
     sound = sound_notebooks()[SECOND].cells[2].source
-    assert run.carried_results(root / "notebooks" / f"{SECOND}.ipynb") == sound
+    for before in ("results = []", "results = [\n    ('old', 1),\n]"):
+        assert run.carried_results(f"{before}\nrows = [1]", second) == f"{sound}\nrows = [1]"
 
 
 # ---- Copies that stand alone ----

@@ -111,7 +111,8 @@ def sizes(notebook, path):
 
 def table_of_results(notebook, path):
     for cell in code_cells(notebook):
-        if "results" in cell.metadata.get("tags", []) and cell.source != run.carried_results(path):
+        if ("results" in cell.metadata.get("tags", [])
+                and cell.source != run.carried_results(cell.source, path)):
             yield f"its table of results lacks what the notebook before has printed: {RERUN}"
 
 

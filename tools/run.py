@@ -3,8 +3,8 @@
 A NAME is a part of a file name ("06", "lenet"); without one, all notebooks run. What differs from run
 to run without meaning anything, such as times of execution and the state of sliders, is not stored.
 
-The table of results grows from notebook to notebook. Before a notebook runs, its cell tagged "results"
-is rewritten to hold the rows that the notebook before has printed.
+The table of results grows from notebook to notebook. Before a notebook runs, the list that begins its
+cell tagged "results" is rewritten to hold the rows that the notebook before has printed.
 """
 import re
 import sys
@@ -36,11 +36,12 @@ def printed_rows(path):
     return [(name.strip(), *(number.replace(",", "_") for number in numbers)) for name, *numbers in table]
 
 
-def carried_results(path):
-    """The source of the cell tagged "results": the rows that the notebook before has printed."""
+def carried_results(source, path):
+    """The source of the cell tagged "results", with the rows that the notebook before has printed."""
     before = max(other for other in NOTEBOOKS.glob("*.ipynb") if other.name < path.name)
     rows = [f'    ("{name}", {", ".join(numbers)}),\n' for name, *numbers in printed_rows(before)]
-    return f"results = [\n{''.join(rows)}]"
+    table = f"results = [\n{''.join(rows)}]"
+    return re.sub(r"^results = \[.*?\]$", table, source, count=1, flags=re.M | re.S)
 
 
 def run(path):
@@ -48,7 +49,7 @@ def run(path):
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if "results" in cell.metadata.get("tags", ()):
-            cell.source = carried_results(path)
+            cell.source = carried_results(cell.source, path)
     NotebookClient(notebook, timeout=None, kernel_name="python3", record_timing=False,
                    resources={"metadata": {"path": str(path.parent)}}).execute()
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
