@@ -40,7 +40,7 @@ __all__ = ["COLORS", "PROFILES", "Accumulator", "Animator", "History", "Residual
            "show_grids", "show_images", "train_ch6", "try_all_gpus", "try_gpu", "xavier_init"]
 
 # Name: (most multiply-adds in training on images up to 32 x 32, most batches in all on larger images).
-PROFILES = {"full": (math.inf, math.inf), "quick": (math.inf, 4), "test": (1.2e11, 1)}
+PROFILES = {"full": (math.inf, math.inf), "quick": (math.inf, 4), "test": (7.6e10, 1)}
 
 # Role: (fill, edge), from Okabe and Ito's colours for all readers (https://jfly.uni-koeln.de/color/).
 COLORS = {"input": ("#cfe5f5", "#0072b2"), "kernel": ("#fbe3b5", "#b97d00"), "output": ("#c9eadf", "#009e73"),
@@ -642,6 +642,7 @@ class Animator:
             if k == len(axes.lines):
                 axes.plot([], self.fmts[k % len(self.fmts)], label=(self.legend + [None] * (k + 1))[k])
             axes.lines[k].set_data(*points)
+            axes.lines[k].set_marker("o" if len(points[0]) == 1 else "none")  # a line needs two points
         if self.legend:
             axes.legend()
         axes.relim()

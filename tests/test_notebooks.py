@@ -2,6 +2,7 @@
 import ast
 import builtins
 import json
+import os
 import re
 import subprocess
 import symtable
@@ -50,7 +51,7 @@ def definitions(number):
     """
     found = {}
     for cell in code_cells(number)[1:]:
-        if "solution" in cell.metadata.get("tags", []):
+        if {"solution", "take-away"} & set(cell.metadata.get("tags", [])):
             continue
         parts = ast.parse(re.sub(r"^[%!].*$", "", cell.source, flags=re.M)).body
         imports = [part for part in parts if isinstance(part, (ast.Import, ast.ImportFrom))]
@@ -108,6 +109,36 @@ def test_hidden_globals_are_found():
     assert missing_names("def f(x):\n    return helper(x) + d2l.y", {"helper"}) == {"d2l"}
     assert missing_names("class A(nn.Module):\n    def f(self, X):\n        return X @ W", set()) == {"W"}
     assert not missing_names("import math\ndef f(x):\n    return math.inf, [F.relu(k) for k in x]", set())
+
+
+TAKE_AWAY = {"06": "lenet", "07": "alexnet_28", "08": "vgg_28", "09": "nin_28", "10": "googlenet_28",
+             "11": "bn_lenet", "12": "resnet_28", "13": "densenet_28"}
+
+
+@pytest.mark.parametrize("number", TAKE_AWAY)
+def test_take_away_cell_is_a_script_that_trains(number, tmp_path):
+    """The cell to take along has the notebook's network, a training loop, and nothing of d2lmini."""
+    source, = (cell.source for cell in code_cells(number) if "take-away" in cell.metadata.get("tags", []))
+    assert "d2l" not in source and len([line for line in source.splitlines() if line.strip()]) <= 40
+    script = tmp_path / "mine.py"
+    script.write_text(source + f"""
+torch.manual_seed(0)
+net = {TAKE_AWAY[number]}()
+before = [p.detach().clone() for p in net.parameters()]
+train(net, [(torch.rand(8, 1, 28, 28), torch.arange(8))] * 2, 1, 0.01)
+assert all(p.isfinite().all() for p in net.parameters())
+assert any(not torch.equal(p, q) for p, q in zip(net.parameters(), before))
+print(sum(p.numel() for p in net.parameters()))
+""", encoding="utf-8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path,
+                          env={**os.environ, "PYTHONPATH": ""})
+    assert done.returncode == 0, done.stderr
+    found = definitions(number)
+    known = {"torch": torch, "nn": nn, "F": F}
+    for name in found:
+        exec(found[name], known)
+    size = sum(p.numel() for p in known[TAKE_AWAY[number]]().parameters())
+    assert int(done.stdout) == size, "not the network that the notebook trains"
 
 
 # ---- Cells agree with the module ----
