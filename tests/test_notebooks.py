@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+import yaml
 from torch import nn
 from torch.nn import functional as F
 
@@ -58,7 +59,7 @@ def definitions(number):
         for part in parts:
             if isinstance(part, (ast.FunctionDef, ast.ClassDef)):
                 source = "\n".join(map(ast.unparse, [*imports, part]))
-                if not re.search(r"d2l\.(show|draw)_|plt\.", source):
+                if not re.search(r"d2l\.(show_|draw_|COLORS)|plt\.", source):
                     found[part.name] = source
     return found
 
@@ -204,8 +205,23 @@ def test_few_cells_are_left_uncompared(number):
 def test_packages_are_listed_alike():
     """requirements.txt, environment.yml and notebook 00 ask for the same packages and floors."""
     wanted = dict(re.findall(r"^(\w+)>=([\d.]+)", (ROOT / "requirements.txt").read_text(), re.M))
-    conda = dict(re.findall(r"- ([\w-]+)>=([\d.]+)", (ROOT / "environment.yml").read_text()))
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["channels"] == ["conda-forge"]
+    conda = dict(package.split(">=") for package in environment["dependencies"] if package != "pip")
     names = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
     assert {names.get(name, name): floor for name, floor in conda.items() if name != "python"} == wanted
     checked = next(cell.source for cell in code_cells("00") if "Version" in cell.source)
     assert dict(re.findall(r'\("(\w+)", "([\d.]+)"\)', checked)).items() <= wanted.items()
+
+
+def test_workflow_calls_the_same_commands():
+    """Continuous integration runs what the Makefile and the README say."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())["jobs"]
+    makefile, readme = (ROOT / "Makefile").read_text(), (ROOT / "README.md").read_text()
+    commands = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    for command in commands["make"]:
+        assert re.search(rf"^{command.split()[1]}:", makefile, re.M), f"the Makefile cannot {command}"
+    for command in commands["windows"]:
+        assert command in readme, f"the README does not say: {command}"
+    systems = [*jobs["make"]["strategy"]["matrix"]["os"], jobs["windows"]["runs-on"]]
+    assert systems == ["ubuntu-latest", "macos-latest", "windows-latest"]
