@@ -35,8 +35,8 @@ test: $(READY)  ## Run every notebook and every test (NB=06 or NB=lenet: one not
 	D2LMINI_PROFILE=test $(BIN)/python -m pytest $(if $(NB),notebooks/*$(NB)*.ipynb,tests notebooks)
 
 run: $(READY)  ## Run the notebooks and store their outputs (NB=06 or NB=lenet: one notebook only)
-	$(BIN)/python tools/navigation.py
 	$(BIN)/python tools/run.py $(NB)
+	$(BIN)/python tools/navigation.py
 
 colab: $(READY)  ## Write copies of the notebooks that need no other file, into build/colab
 	$(BIN)/python tools/colab.py

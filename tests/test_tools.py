@@ -138,7 +138,8 @@ def test_lint_finds_a_readme_that_is_behind(project, capsys):
 
 def test_navigation_mends_everything_at_once_and_only_once(project):
     root = project(lambda nb: nb.cells[0].update(source="# 01 · Convolution\n\nAim"))
-    readme = "# x\n\n| notebook | a |\n|---|---|\n| old | b |\n\nafter\n"
+    readme = ("# x\n\n| notebook | a |\n|---|---|\n| old | b |\n\nResults\n\n"
+              "| network | parameters |\n|---|---|\n\nafter\n")
     (root / "README.md").write_text(readme, encoding="utf-8")
     changed = navigation.out_of_date()
     assert {path.name for path in changed} == {f"{SECOND}.ipynb", "README.md"}
@@ -147,6 +148,7 @@ def test_navigation_mends_everything_at_once_and_only_once(project):
     assert not navigation.out_of_date()
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert "(notebooks/01-from-dense-to-conv.ipynb)" in readme and readme.endswith("\n\nafter\n")
+    assert "\n| LeNet | 61,706 | 416,520 | 0.800 | 3.0 |\n" in readme
     second = nbformat.read(root / "notebooks" / f"{SECOND}.ipynb", as_version=4)
     assert second.cells[0].source == f"{LINE}\n\n# 01 · Convolution\n\nAim"
 

@@ -1,13 +1,14 @@
 """Write what leads from notebook to notebook: python tools/navigation.py
 
 The line previous · contents · next at the top and bottom of every notebook, and the tables of contents in
-the README and in notebook 00, all from CONTENTS below and the notebooks' own titles. Running it twice
-changes nothing more.
+the README and in notebook 00, all from CONTENTS below and the notebooks' own titles; and the README's table
+of results, from what the last notebook that has one prints. Running it twice changes nothing more.
 """
 import re
 from pathlib import Path
 
 import nbformat
+import run
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -70,6 +71,15 @@ def with_table(text, prefix=""):
     return re.sub(r"^\| notebook \|.*(\n\|.*)*", lambda _: table(prefix), text, flags=re.MULTILINE)
 
 
+def with_results(text):
+    """The README with its table of results written anew."""
+    rows = next(filter(None, map(run.printed_rows, reversed(paths()))), [])
+    lines = ["| network | parameters | multiply-adds | test accuracy | seconds per epoch |",
+             "|---|---|---|---|---|"]
+    lines += [f"| {' | '.join(row).replace('_', ',')} |" for row in rows]
+    return re.sub(r"^\| network \| parameters .*(\n\|.*)*", "\n".join(lines), text, flags=re.MULTILINE)
+
+
 def with_links(path, notebook):
     """The notebook with its two lines of links, and in 00 its table, written anew."""
     line = link_line(path)
@@ -97,8 +107,9 @@ def out_of_date():
             changed[path] = new
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    if with_table(text, "notebooks/") != text:
-        changed[readme] = with_table(text, "notebooks/")
+    new = with_results(with_table(text, "notebooks/"))
+    if new != text:
+        changed[readme] = new
     return changed
 
 
