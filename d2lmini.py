@@ -289,7 +289,8 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
 
     train_iter, test_iter: iterables of (X, y) with len. optimizer(parameters, lr=lr) makes the
     optimizer, scheduler(optimizer, steps) a schedule stepped every batch; init_weights is applied to
-    each part of the network, None keeps its weights. The profile may cut the work, and a line says so.
+    each part of the network, None keeps its weights. The profile may cut the work, and a line says so;
+    a run of less than an epoch draws no curve.
     The printed speed is wall-clock, with loading, evaluation and drawing. A network that still guesses
     after three epochs is reported. Interrupting keeps curves, network and History. FloatingPointError
     for a loss that is not finite, ValueError for no data.
@@ -312,6 +313,8 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
     history = History(getattr(train_iter, "source", None))
     animator = Animator(xlabel="epoch", xlim=[0, epochs], legend=["train loss", "train acc", "test acc"],
                         title=STAND_IN if history.source == STAND_IN else None)
+    # The curve of a few batches says nothing.
+    watch = animator.add if batches == len(train_iter) else lambda x, y: None
     if device.type == "cpu":
         _keep_freed_memory()
     trained, started, told = 0, time.perf_counter(), False
@@ -325,12 +328,12 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
                     if not math.isfinite(loss):
                         raise FloatingPointError(f"the loss is {loss} in epoch {epoch + 1}, batch {i}: the "
                                                  f"steps are too large. Take an lr below {lr}.")
-                    animator.add(epoch + i / batches, (loss, train_acc, None))
+                    watch(epoch + i / batches, (loss, train_acc, None))
                 told = told or _tell_time_left(started, (epoch + i / batches) / epochs)
             trained += int(sums[2])
             steps_took = time.perf_counter() - began
             test_acc = evaluate_accuracy_gpu(net, itertools.islice(test_iter, test_batches), device)
-            animator.add(epoch + 1, (None, None, test_acc))
+            watch(epoch + 1, (None, None, test_acc))
             history.add(loss, train_acc, test_acc, time.perf_counter() - began)
     except KeyboardInterrupt:
         print(f"interrupted in epoch {epoch + 1}: the network keeps what it has learned so far")

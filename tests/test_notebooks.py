@@ -116,30 +116,37 @@ TAKE_AWAY = {"06": "lenet", "07": "alexnet_28", "08": "vgg_28", "09": "nin_28", 
              "11": "bn_lenet", "12": "resnet_28", "13": "densenet_28"}
 
 
-@pytest.mark.parametrize("number", TAKE_AWAY)
-def test_take_away_cell_is_a_script_that_trains(number, tmp_path):
-    """The cell to take along has the notebook's network, a training loop, and nothing of d2lmini."""
+def take_away(number):
     source, = (cell.source for cell in code_cells(number) if "take-away" in cell.metadata.get("tags", []))
-    assert "d2l" not in source and len([line for line in source.splitlines() if line.strip()]) <= 40
-    script = tmp_path / "mine.py"
-    script.write_text(source + f"""
+    return source
+
+
+def test_take_away_cells_are_scripts_that_train(tmp_path):
+    """Each has the network and a training loop in at most 40 lines, and nothing of d2lmini."""
+    scripts = []
+    for number, network in TAKE_AWAY.items():
+        source = take_away(number)
+        assert "d2l" not in source and len([line for line in source.splitlines() if line.strip()]) <= 40
+        scripts.append(source + f"""
 torch.manual_seed(0)
-net = {TAKE_AWAY[number]}()
+net = {network}()
 before = [p.detach().clone() for p in net.parameters()]
 train(net, [(torch.rand(8, 1, 28, 28), torch.arange(8))] * 2, 1, 0.01)
 assert all(p.isfinite().all() for p in net.parameters())
 assert any(not torch.equal(p, q) for p, q in zip(net.parameters(), before))
 print(sum(p.numel() for p in net.parameters()))
-""", encoding="utf-8")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path,
-                          env={**os.environ, "PYTHONPATH": ""})
+""")
+    runner = "import json, sys\nfor script in json.load(sys.stdin): exec(script, {})"
+    done = subprocess.run([sys.executable, "-c", runner], input=json.dumps(scripts), capture_output=True,
+                          text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""})
     assert done.returncode == 0, done.stderr
-    found = definitions(number)
-    known = {"torch": torch, "nn": nn, "F": F}
-    for name in found:
-        exec(found[name], known)
-    size = sum(p.numel() for p in known[TAKE_AWAY[number]]().parameters())
-    assert int(done.stdout) == size, "not the network that the notebook trains"
+    sizes = []
+    for number, network in TAKE_AWAY.items():
+        known = {"torch": torch, "nn": nn, "F": F}
+        for source in definitions(number).values():
+            exec(source, known)
+        sizes.append(sum(p.numel() for p in known[network]().parameters()))
+    assert list(map(int, done.stdout.split())) == sizes, "not the networks that the notebooks train"
 
 
 # ---- Cells agree with the module ----
@@ -187,6 +194,9 @@ def test_bootstrap_is_the_same_and_finds_the_module(number, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path / "deep" / "er")
     with pytest.raises(AssertionError, match="put a copy beside this notebook"):
         exec(cell.source, {})
+    namespace = {"__vsc_ipynb_file__": str(ROOT / "notebooks" / "any.ipynb")}  # as VS Code sets it
+    exec(cell.source, namespace)
+    assert namespace["home"][0] == ROOT
     (tmp_path / "d2lmini.py").write_text((ROOT / "d2lmini.py").read_text())
     namespace = {}
     exec(cell.source, namespace)

@@ -12,7 +12,6 @@ import nbformat
 import pytest
 import run
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST, SECOND = "00-start-here", "01-from-dense-to-conv"
@@ -187,10 +186,9 @@ def test_copy_carries_the_module_and_changes_nothing_else(path, copies):
             assert not re.search(r"^\s*[%!]|subprocess|https?://", cell.source, re.M), "it fetches something"
 
 
-@pytest.mark.parametrize("number", ["02", "05"])
-def test_copy_runs_alone_in_an_empty_folder(number, copies, tmp_path, monkeypatch):
+def test_copy_runs_alone_in_an_empty_folder(copies, tmp_path, monkeypatch):
     """No repository, no D2LMINI_DATA and no network are needed."""
-    copy = next(copies.glob(f"{number}-*.ipynb"))
+    copy = next(copies.glob("02-*.ipynb"))
     monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.delenv("D2LMINI_DATA", raising=False)
     notebook = nbformat.read(copy, as_version=4)
@@ -213,28 +211,6 @@ def test_version_without_git(tmp_path, monkeypatch):
     monkeypatch.setattr(navigation, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert "unknown version" in colab.version()
-
-
-# ---- Where a notebook is opened ----
-
-def first_code(folder, cwd):
-    """Run a notebook's first code cell with `cwd` as its folder, the notebook lying in `folder`."""
-    original = nbformat.read(ROOT / "notebooks" / f"{FIRST}.ipynb", as_version=4)
-    source = next(cell.source for cell in original.cells if cell.cell_type == "code")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source + "\nprint(d2l.__file__)")])
-    nbformat.write(notebook, folder / "one.ipynb")
-    NotebookClient(notebook, timeout=300, kernel_name="python3",
-                   resources={"metadata": {"path": str(cwd)}}).execute()
-    return Path(notebook.cells[0].outputs[0].text.strip())
-
-
-def test_module_is_found_from_the_repository_and_beside_the_notebook(tmp_path):
-    assert first_code(tmp_path, ROOT) == ROOT / "d2lmini.py"
-    assert first_code(tmp_path, ROOT / "tests") == ROOT / "d2lmini.py"
-    with pytest.raises(CellExecutionError, match="put a copy beside"):
-        first_code(tmp_path, tmp_path)
-    (tmp_path / "d2lmini.py").write_text((ROOT / "d2lmini.py").read_text(encoding="utf-8"), encoding="utf-8")
-    assert first_code(tmp_path, tmp_path) == tmp_path / "d2lmini.py"
 
 
 def test_scripts_run_from_anywhere(tmp_path):

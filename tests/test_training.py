@@ -310,6 +310,7 @@ def test_profiles_know_large_images_from_any_loader(monkeypatch, capsys):
     told = capsys.readouterr().out
     assert "1 epochs of 4 batches instead of 3 of 9" in told
     assert "the complete run would take about" in told
+    assert "epoch 1:" not in told, "a few batches give no curve worth looking at"
 
 
 def test_looking_at_a_batch_changes_nothing():
