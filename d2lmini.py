@@ -391,7 +391,7 @@ def _keep_freed_memory():
 
 
 def _sample(data_iter):
-    """The first batch's X, with the random state as if nobody had looked; None from a used-up iterator."""
+    """The first batch's X, with the random state as if nobody had looked; None of a one-time iterator."""
     if isinstance(data_iter, Iterator):
         return None  # looking would take the batch away
     with torch.random.fork_rng(devices=[]):
@@ -643,7 +643,8 @@ class Animator:
         axes = self._figure.axes[0]
         for k, points in enumerate(zip(self.X, self.Y)):
             if k == len(axes.lines):
-                axes.plot([], self.fmts[k % len(self.fmts)], label=(self.legend + [None] * (k + 1))[k])
+                name = self.legend[k] if k < len(self.legend) else None
+                axes.plot([], self.fmts[k % len(self.fmts)], label=name)
             axes.lines[k].set_data(*points)
             axes.lines[k].set_marker("o" if len(points[0]) == 1 else "none")  # a line needs two points
         if self.legend:

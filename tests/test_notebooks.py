@@ -166,6 +166,16 @@ def test_taught_helpers_agree_with_the_module(seed):
         torch.testing.assert_close(pool2d(X[0], (h, w), mode), d2l.pool2d(X[0], (h, w), mode))
 
 
+def test_taught_layer_table_prints_the_same(capsys):
+    layer_table, lenet = copied("06", "layer_table", "lenet")
+    printed = []
+    for table in (layer_table, d2l.layer_table):
+        table(lenet(), torch.rand(2, 1, 28, 28))
+        printed.append([line.split() for line in capsys.readouterr().out.splitlines()[1:]])
+    taught, ours = printed
+    assert taught[:-1] == ours[:-1] and taught[-1] == ours[-1][:-1] == ["in", "all", "61,706"]
+
+
 def test_taught_training_takes_the_same_steps():
     _, train, lenet = copied("06", "evaluate_accuracy", "train", "lenet")
     batches = [(torch.rand(8, 1, 28, 28), torch.randint(0, 10, (8,))) for _ in range(3)]

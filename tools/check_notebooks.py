@@ -97,8 +97,9 @@ def sizes(notebook, path):
     for cell in code_cells(notebook):
         lines, tags = cell.source.splitlines(), cell.metadata.get("tags", [])
         name = f"the cell that begins {lines[0][:40]!r}"
-        if len([line for line in lines if line.strip()]) > (40 if "take-away" in tags else MOST_LINES):
-            yield f"{name} has {len(lines)} lines: split it"
+        filled = len([line for line in lines if line.strip()])
+        if filled > (40 if "take-away" in tags else MOST_LINES):
+            yield f"{name} has {filled} lines: split it"
         if max(map(len, lines)) > MOST_COLUMNS:
             yield f"{name} is wider than {MOST_COLUMNS} columns: break the line"
     if path.stat().st_size > MOST_KILOBYTES * 1024:
