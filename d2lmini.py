@@ -284,13 +284,15 @@ def xavier_init(module):
 
 
 def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
-              optimizer=torch.optim.SGD, scheduler=None, init_weights=xavier_init):
+              optimizer=torch.optim.SGD, scheduler=None, init_weights=xavier_init, channels_last=False):
     """Train a classifier by the documents' recipe, draw its curves, return a History; notebook 06.
 
     train_iter, test_iter: iterables of (X, y) with len. optimizer(parameters, lr=lr) makes the
     optimizer, scheduler(optimizer, steps) a schedule stepped every batch; init_weights is applied to
-    each part of the network, None keeps its weights. The profile may cut the work, and a line says so;
-    a run of less than an epoch draws no curve.
+    each part of the network, None keeps its weights. channels_last keeps the channels of a pixel side
+    by side in memory while a CPU trains: the same steps up to rounding, often a quarter faster for
+    networks with many channels. Other devices ignore it; PyTorch's code for it has failed on MPS.
+    The profile may cut the work, and a line says so; a run of less than an epoch draws no curve.
     The printed speed is wall-clock, with loading, evaluation and drawing. A network that still guesses
     after three epochs is reported. Interrupting keeps curves, network and History. FloatingPointError
     for a loss that is not finite, ValueError for no data.
@@ -305,6 +307,8 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
         net.apply(init_weights)
     print("training on", device)
     net.to(device)
+    if channels_last and device.type == "cpu":
+        net.to(memory_format=torch.channels_last)
     epochs, batches, test_batches = _plan(net, sample, num_epochs, train_iter, test_iter, device)
     train_iter, test_iter = (data.to(device) if isinstance(data, Batches) else data
                              for data in (train_iter, test_iter))
@@ -339,6 +343,8 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
         print(f"interrupted in epoch {epoch + 1}: the network keeps what it has learned so far")
     finally:
         animator.draw()
+        if channels_last:
+            net.to(memory_format=torch.contiguous_format)  # .view() works again
     if history.test_acc:
         print(f"loss {history.train_loss[-1]:.3f}, train acc {history.train_acc[-1]:.3f}, test acc "
               f"{history.test_acc[-1]:.3f}" + (f" ({STAND_IN})" if history.source == STAND_IN else ""))

@@ -54,7 +54,7 @@ SIGNATURES = {
     "pool2d": "(X, pool_size, mode='max')", "load_data_fashion_mnist": "(batch_size, resize=None)",
     "accuracy": "(y_hat, y)", "evaluate_accuracy_gpu": "(net, data_iter, device=None)",
     "train_ch6": "(net, train_iter, test_iter, num_epochs, lr, device, *, optimizer, scheduler, "
-                 "init_weights)",
+                 "init_weights, channels_last)",
     "try_gpu": "(i=0)", "try_all_gpus": "()", "Accumulator": "(n)", "Timer": "()",
     "Animator": "(xlabel=None, ylabel=None, legend=None, xlim=None, ylim=None, xscale='linear', "
                 "yscale='linear', fmts=('-', 'm--', 'g-.', 'r:'), nrows=1, ncols=1, figsize=(3.5, 2.5), "
@@ -233,6 +233,35 @@ def test_extras():
     d2l.train_ch6(net, toy_batches(), toy_batches(), 2, 0.01, "cpu", optimizer=torch.optim.Adam,
                   scheduler=scheduler)
     assert calls == [(torch.optim.Adam, 16)]
+
+
+def test_channels_last_takes_the_same_steps_and_leaves_no_trace():
+    nets, inside = [], []
+    for channels_last in (False, True):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 8, 3),
+                            nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(32, 2))
+        net[3].register_forward_hook(lambda layer, args, maps: inside.append(
+            maps.is_contiguous(memory_format=torch.channels_last)))
+        d2l.train_ch6(net, toy_batches(), toy_batches(), 2, 0.1, "cpu", channels_last=channels_last)
+        assert all(p.is_contiguous() for p in net.parameters())
+        nets.append(net)
+    half = len(inside) // 2
+    assert not any(inside[:half]) and all(inside[half:])
+    for p, q in zip(nets[0].parameters(), nets[1].parameters()):
+        torch.testing.assert_close(p, q)
+
+
+def test_channels_last_is_for_the_cpu_only(monkeypatch):
+    net, calls = toy_net(), []
+    monkeypatch.setattr(net, "to", lambda *args, **kwargs: calls.append((args, kwargs)))
+
+    def stop(*args):
+        raise InterruptedError
+    monkeypatch.setattr(d2l, "_plan", stop)
+    with pytest.raises(InterruptedError):
+        d2l.train_ch6(net, toy_batches(), toy_batches(), 1, 0.1, "mps", channels_last=True)
+    assert calls == [((torch.device("mps"),), {})]
 
 
 def test_lazy_layers_are_initialised():
