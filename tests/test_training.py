@@ -258,7 +258,7 @@ def test_channels_last_is_for_the_cpu_only(monkeypatch):
 
     def stop(*args):
         raise InterruptedError
-    monkeypatch.setattr(d2l, "_plan", stop)
+    monkeypatch.setattr(d2l, "_train_epoch", stop)
     with pytest.raises(InterruptedError):
         d2l.train_ch6(net, toy_batches(), toy_batches(), 1, 0.1, "mps", channels_last=True)
     assert calls == [((torch.device("mps"),), {})]
