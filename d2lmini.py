@@ -344,7 +344,7 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
         if batches < len(train_iter):
             epoch_takes = ((tested - began) * len(train_iter) / batches
                            + (ended - tested) * len(test_iter) / test_batches)
-            print(f"the complete run would take about {num_epochs * epoch_takes / 3600:.1g} h here")
+            print(f"the complete run would take about {_duration(num_epochs * epoch_takes)} here")
     return history
 
 
@@ -486,8 +486,13 @@ def _tell_time_left(started, share):
     """After ten seconds, say how long a long run will still take; True once that is settled."""
     passed = time.perf_counter() - started
     if passed >= 10 and (left := passed / share - passed) > 60:
-        print(f"about {left / 60:.0f} min left")
+        print(f"about {_duration(left)} left")
     return passed >= 10
+
+
+def _duration(seconds):
+    """In whole minutes, at least one; from 1.5 hours on in whole hours."""
+    return f"{max(1, round(seconds / 60))} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
 
 
 @contextlib.contextmanager

@@ -338,8 +338,14 @@ def test_profiles_know_large_images_from_any_loader(monkeypatch, capsys):
     d2l.train_ch6(net, batches, batches, 3, 0.01, "cpu")
     told = capsys.readouterr().out
     assert "1 epochs of 4 batches instead of 3 of 9" in told
-    assert "the complete run would take about" in told
+    assert "the complete run would take about 1 min here" in told
     assert "epoch 1:" not in told, "a few batches give no curve worth looking at"
+
+
+@pytest.mark.parametrize("seconds, words", [(3, "1 min"), (100, "2 min"), (5399, "90 min"), (5400, "2 h"),
+                                            (44_000, "12 h")])
+def test_durations_are_told_in_units_that_fit(seconds, words):
+    assert d2l._duration(seconds) == words
 
 
 def test_looking_at_a_batch_changes_nothing():
