@@ -277,6 +277,11 @@ class History:
         """Show nothing."""
 
 
+# Layers that give the same in any order of memory: no .view, no random mask, no slower small batch norm.
+ANY_ORDER = {nn.Sequential, nn.Conv2d, nn.AvgPool2d, nn.MaxPool2d, nn.Flatten, nn.Linear, nn.Sigmoid,
+             nn.Tanh, nn.ReLU}
+
+
 def xavier_init(module):
     """Xavier-uniform weights for Linear and Conv2d, as in the documents (Glorot, Bengio 2010)."""
     if isinstance(module, (nn.Linear, nn.Conv2d)):
@@ -284,14 +289,15 @@ def xavier_init(module):
 
 
 def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
-              optimizer=torch.optim.SGD, scheduler=None, init_weights=xavier_init, channels_last=False):
+              optimizer=torch.optim.SGD, scheduler=None, init_weights=xavier_init, channels_last=None):
     """Train a classifier by the documents' recipe, draw its curves, return a History; notebook 06.
 
     train_iter, test_iter: iterables of (X, y) with len. optimizer(parameters, lr=lr) makes the
     optimizer, scheduler(optimizer, steps) a schedule stepped every batch; init_weights is applied to
     each part of the network, None keeps its weights. channels_last keeps the channels of a pixel side
-    by side in memory while a CPU trains: the same steps up to rounding, often a quarter faster for
-    networks with many channels. Other devices ignore it; PyTorch's code for it has failed on MPS.
+    by side in memory while a CPU trains: the same steps up to rounding (dropout draws other masks for
+    feature maps), often a quarter faster. None does so where all layers are among ANY_ORDER. Other
+    devices ignore it; PyTorch's code for it has failed on MPS.
     The profile may cut the work, and a line says so; a run of less than an epoch draws no curve.
     The printed speed is wall-clock, with loading, evaluation and drawing. A network that still guesses
     after three epochs is reported. Interrupting keeps curves, network and History. FloatingPointError
@@ -351,6 +357,8 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
 @contextlib.contextmanager
 def _fast_on_cpu(net, device, channels_last):
     """Inside, what makes training faster on a CPU and changes no result; see train_ch6."""
+    if channels_last is None:
+        channels_last = all(type(part) in ANY_ORDER for part in net.modules())
     channels_last = channels_last and device.type == "cpu"
     if device.type == "cpu":
         _keep_freed_memory()

@@ -1,4 +1,5 @@
 """Training, counting, timing and drawing: the documents' behaviour, without the faults of their helpers."""
+import copy
 import inspect
 import itertools
 import subprocess
@@ -250,6 +251,36 @@ def test_channels_last_takes_the_same_steps_and_leaves_no_trace():
     assert not any(inside[:half]) and all(inside[half:])
     for p, q in zip(nets[0].parameters(), nets[1].parameters()):
         torch.testing.assert_close(p, q)
+
+
+class View(nn.Module):
+    """A layer of coursework that needs the usual order in memory."""
+
+    def forward(self, X):
+        return X.view(len(X), -1)
+
+
+@pytest.mark.parametrize(("layers", "expected"), [
+    ((nn.Sigmoid(), nn.AvgPool2d(2), nn.Flatten()), True),
+    ((nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)), nn.Flatten()), True),
+    ((nn.MaxPool2d(2), View()), False),
+    ((nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.Flatten()), False),
+    ((nn.Dropout(), nn.MaxPool2d(2), nn.Flatten()), False)])
+def test_layers_choose_the_order_in_memory(layers, expected):
+    results, orders = [], []
+    for function in (lambda net, data: document_recipe(net, data, 3, 0.1),
+                     lambda net, data: d2l.train_ch6(net, data, data, 3, 0.1, "cpu")):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(1, 4, 3), *copy.deepcopy(layers), nn.Linear(36, 2))
+        net[0].register_forward_hook(lambda layer, args, maps: orders.append(
+            maps.is_contiguous(memory_format=torch.channels_last)))
+        function(net, toy_batches())
+        results.append(list(net.parameters()))
+    assert orders[0] is False and orders[-1] is expected
+    if expected:
+        torch.testing.assert_close(*results, rtol=0, atol=1e-5)
+    else:
+        assert all(map(torch.equal, *results))
 
 
 def test_channels_last_is_for_the_cpu_only(monkeypatch):
