@@ -447,7 +447,7 @@ def _plan(net, sample, num_epochs, train_iter, test_iter, device):
 def net_size(net, X):
     """(parameters, multiply-adds per example) of a network or layer for a batch X.
 
-    Multiply-adds of Linear and Conv2d, which do nearly all the work of the networks here.
+    Multiply-adds of convolutions and matrix products, nearly all the work of the networks here.
     """
     work = _forward(net, X)[1]  # first, since it shapes lazy layers
     return sum(p.numel() for p in net.parameters()), work
@@ -476,18 +476,10 @@ def results_table(rows):
 
 def _forward(net, X):
     """(output, multiply-adds per example) of a forward pass in evaluation mode."""
-    work = []
-    def count(layer, inputs, output):
-        work.append(output[0].numel() * layer.weight[0].numel())
-    hooks = [part.register_forward_hook(count) for part in net.modules()
-             if isinstance(part, (nn.Linear, nn.Conv2d))]
-    device = next((p.device for p in net.parameters()), None)
-    try:
-        with _mode(net, training=False), torch.no_grad():
-            return net(X if device is None else X.to(device)), sum(work)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    from torch.utils.flop_counter import FlopCounterMode  # its FLOP count both multiplying and adding
+    device = next((p.device for p in net.parameters()), X.device)
+    with _mode(net, training=False), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        return net(X.to(device)), counter.get_total_flops() // (2 * len(X))
 
 
 def _tell_time_left(started, share):
