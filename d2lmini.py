@@ -797,7 +797,7 @@ def check(answer, expected, *cases):
     """Hold an answer against the expected one; AssertionError says how they differ.
 
     With cases, tuples of arguments, both are functions and are called with each; else both are
-    tensors or numbers. Values may differ by rounding.
+    tensors or numbers. Whole numbers must be equal, others may differ by rounding.
     """
     pairs = [(answer(*case), expected(*case)) for case in cases] or [(answer, expected)]
     for n, (got, want) in enumerate(pairs, 1):
@@ -810,8 +810,9 @@ def _difference(got, want):
     """What is wrong with a tensor, in words; "" if nothing is."""
     if got.shape != want.shape:
         return f"the shape is {tuple(got.shape)}, expected {tuple(want.shape)}"
+    exact = not (got.is_floating_point() or want.is_floating_point())
     got, want = got.double(), want.double()
-    close = torch.isclose(got, want, rtol=1e-4, atol=1e-5)
+    close = got == want if exact else torch.isclose(got, want, rtol=1e-4, atol=1e-5)
     if close.all():
         return ""
     slips = {"the sign is turned round": -got} if got.numel() > 1 else {}
@@ -820,8 +821,8 @@ def _difference(got, want):
     for slip, mended in slips.items():
         if mended.shape == want.shape and torch.allclose(mended, want, rtol=1e-4, atol=1e-5):
             return slip
-    place = tuple((~close).nonzero()[0].tolist())
-    return (f"{got[place].item():g}, expected {want[place].item():g}, at index {list(place)}; "
+    place, form = tuple((~close).nonzero()[0].tolist()), ".0f" if exact else "g"
+    return (f"{got[place].item():{form}}, expected {want[place].item():{form}}, at index {list(place)}; "
             f"{int((~close).sum())} of {close.numel()} values are wrong")
 
 

@@ -509,7 +509,8 @@ def test_residual():
     (torch.arange(4).reshape(2, 2), torch.arange(4).reshape(2, 2).T, "rows and columns are swapped"),
     (torch.arange(4).reshape(2, 2), torch.arange(4).reshape(2, 2).flip(0, 1), "flipped both ways"),
     (torch.tensor([1, 2, 3]), torch.tensor([1, 5, 4]), r"2, expected 5, at index \[1\]; 2 of 3"),
-    (3, 4, "3, expected 4"), (float("nan"), 1.0, "nan, expected 1")])
+    (3, 4, "3, expected 4"), (12_679_818, 12_679_810, "12679818, expected 12679810"),
+    (0.25, 0.5, "0.25, expected 0.5"), (float("nan"), 1.0, "nan, expected 1")])
 def test_check_says_what_is_wrong(got, want, message):
     with pytest.raises(AssertionError, match=message):
         d2l.check(got, want)
