@@ -186,7 +186,8 @@ def test_taught_training_takes_the_same_steps():
         accuracies = function(net, batches, batches, 2, 0.9, "cpu")
         results.append((net.state_dict(), getattr(accuracies, "test_acc", accuracies)))
     (weights, accs), (other_weights, other_accs) = results
-    assert all(torch.equal(weights[key], other_weights[key]) for key in weights) and accs == other_accs
+    torch.testing.assert_close(weights, other_weights, rtol=0, atol=1e-6)
+    assert accs == other_accs
 
 
 def test_lenets_of_the_documents():
