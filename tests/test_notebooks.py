@@ -166,6 +166,14 @@ def test_taught_helpers_agree_with_the_module(seed):
         torch.testing.assert_close(pool2d(X[0], (h, w), mode), d2l.pool2d(X[0], (h, w), mode))
 
 
+@pytest.mark.parametrize("arguments", [(3, 3), (3, 6, True, 2)])
+def test_taught_residual_block_is_the_modules(arguments):
+    (residual,) = copied("12", "Residual")
+    X, taught, ours = torch.rand(4, 3, 6, 6), residual(*arguments), d2l.Residual(*arguments)
+    ours.load_state_dict(taught.state_dict())
+    assert torch.equal(taught(X), ours(X)) and torch.equal(taught.eval()(X), ours.eval()(X))
+
+
 def test_taught_layer_table_prints_the_same(capsys):
     layer_table, lenet = copied("06", "layer_table", "lenet")
     printed = []
