@@ -9,6 +9,7 @@ import check_notebooks
 import colab
 import navigation
 import nbformat
+import picture
 import pytest
 import run
 from nbclient import NotebookClient
@@ -160,6 +161,11 @@ def test_results_are_carried_on(project):
     sound = sound_notebooks()[SECOND].cells[2].source
     for before in ("results = []", "results = [\n    ('old', 1),\n]"):
         assert run.carried_results(f"{before}\nrows = [1]", second) == f"{sound}\nrows = [1]"
+
+
+def test_readme_shows_the_picture_of_the_notebook():
+    notebook = nbformat.read(picture.NOTEBOOK, as_version=4)
+    assert picture.picture(notebook, picture.ALT) == (ROOT / "tools" / "picture.png").read_bytes()
 
 
 # ---- Copies that stand alone ----
