@@ -398,6 +398,7 @@ def test_net_size_and_layer_table(capsys):
     convolution, dense = 36 * 4 * 9, 36 * 3  # outputs times weights of each
     assert d2l.net_size(net, X) == (40 + 8 + 111, convolution + dense)
     assert net.training and not net[0].training, "the modes must be put back"
+    assert not any(part._forward_hooks for part in net.modules())
     d2l.layer_table(net, X)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[1] == ["Sequential", "(5,", "4,", "6,", "6)", "48", f"{convolution:,}"]
