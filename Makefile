@@ -47,4 +47,4 @@ lint: $(LINTER)  ## Check module, tests and tools, and what a reader sees of the
 
 clean:  ## Remove the environment and what runs leave behind; downloaded data stay
 	rm -rf .venv .pytest_cache .ruff_cache build data/stand-in data/download-*
-	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
