@@ -1,16 +1,15 @@
-"""d2lmini: the helpers behind the notebooks, under the names *Dive into Deep Learning* uses.
+"""d2lmini: the helpers of the notebooks, named as in Dive into Deep Learning.
 
     import d2lmini as d2l
 
-Code written for the book's package (https://d2l.ai) runs unchanged. Three environment variables:
+Code written for the book's package (https://d2l.ai) runs unchanged. It needs
+torch; matplotlib, IPython and torchvision are imported only where used.
 
-    D2LMINI_DATA      folder with the four Fashion-MNIST files, packed (.gz) or unpacked
-    D2LMINI_DEVICE    where to compute: cpu, cuda:0, mps, … (default: CUDA, then Apple MPS, then CPU)
-    D2LMINI_PROFILE   how much train_ch6 runs, a name in PROFILES (default: full, but quick on a CPU)
-
-matplotlib, IPython and torchvision are imported only where they are used.
+    D2LMINI_DATA    folder with the four Fashion-MNIST files, packed or not
+    D2LMINI_DEVICE  where to compute: cpu, cuda:0, mps, … (default: the best)
 """
 import contextlib
+import copy
 import ctypes
 import functools
 import gzip
@@ -21,236 +20,214 @@ import math
 import os
 import runpy
 import socket
+import statistics
 import sys
 import tempfile
 import time
 import warnings
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["COLORS", "PROFILES", "Accumulator", "Animator", "History", "Residual", "Timer",
-           "accuracy", "check", "corr2d", "corr2d_multi_in", "corr2d_multi_in_out",
-           "draw_grid", "evaluate_accuracy_gpu", "fashion_mnist_files", "get_fashion_mnist_labels",
-           "layer_table", "load_data_fashion_mnist", "net_size", "pool2d", "results_table", "show_figure",
-           "show_grids", "show_images", "train_ch6", "try_all_gpus", "try_gpu", "xavier_init"]
-
-# Name: (most multiply-adds in training on images up to 32 x 32, most batches in all on larger images).
-PROFILES = {"full": (math.inf, math.inf), "quick": (math.inf, 4), "test": (7.6e10, 1)}
-
-# Role: (fill, edge), from Okabe and Ito's colours for all readers (https://jfly.uni-koeln.de/color/).
-COLORS = {"input": ("#cfe5f5", "#0072b2"), "kernel": ("#fbe3b5", "#b97d00"), "output": ("#c9eadf", "#009e73"),
-          "padding": ("#f2f2f2", "#999999"), "window": ("none", "#d55e00")}
+__all__ = [
+    "COLORS", "Accumulator", "Animator", "Residual", "Timer", "accuracy",
+    "check", "corr2d", "corr2d_multi_in", "corr2d_multi_in_out",
+    "draw_blocks", "evaluate_accuracy_gpu", "fashion_mnist_files",
+    "get_fashion_mnist_labels", "he_init", "layer_table",
+    "load_data_fashion_mnist", "momentum", "net_size", "one_cycle", "pool2d",
+    "show_figure", "show_grids", "show_images", "train_ch6", "try_all_gpus",
+    "try_gpu", "xavier_init"]
 
 
 # ---- Sliding windows ----
 
 def corr2d(X, K):
-    """Cross-correlation of a picture X (H, W) with a kernel K (h, w) -> (H-h+1, W-w+1); notebook 02.
+    """X (H, W) ⋆ K (h, w) -> (H-h+1, W-w+1): cross-correlation, notebook 02.
 
-    Keeps type and device, differentiable. ValueError if the axes are wrong or K does not fit into X.
+    Keeps type and device, differentiable. ValueError where K does not fit.
     """
-    _expect_axes(X=(X, "(H, W)"), K=(K, "(h, w)"))
-    return corr2d_multi_in_out(X[None], K[None, None])[0]
+    return corr2d_multi_in(X[None], K[None])
 
 
 def corr2d_multi_in(X, K):
-    """X (c_i, H, W), K (c_i, h, w) -> (H-h+1, W-w+1): the sum over the channels; else as corr2d."""
-    _expect_axes(X=(X, "(c_i, H, W)"), K=(K, "(c_i, h, w)"))
+    """X (c_i, H, W), K (c_i, h, w) -> (H-h+1, W-w+1); else as corr2d."""
     return corr2d_multi_in_out(X, K[None])[0]
 
 
 def corr2d_multi_in_out(X, K):
-    """X (c_i, H, W), K (c_o, c_i, h, w) -> (c_o, H-h+1, W-w+1); else as corr2d; notebook 04."""
-    _expect_axes(X=(X, "(c_i, H, W)"), K=(K, "(c_o, c_i, h, w)"))
-    if X.shape[0] != K.shape[1]:
-        raise ValueError(f"X has {X.shape[0]} channels, but K is made for {K.shape[1]}")
-    _expect_fit(X, K.shape[-2:])
+    """X (c_i, H, W), K (c_o, c_i, h, w) -> (c_o, H-h+1, W-w+1); as corr2d."""
+    if not (X.dim() == 3 and K.dim() == 4 and X.shape[0] == K.shape[1]
+            and all(0 < k <= n for k, n in zip(K.shape[2:], X.shape[1:]))):
+        raise ValueError(
+            f"X {(*X.shape,)} and K {(*K.shape,)} do not fit: expected X (c_i,"
+            " H, W) and K (c_o, c_i, h, w), h <= H, w <= W; corr2d puts 1s in"
+            " front, corr2d_multi_in a 1 for c_o")
     dtype = torch.result_type(X, K)
-    X, K = X.to(dtype), K.to(dtype)
     if dtype.is_floating_point or dtype.is_complex:
-        return F.conv2d(X[None], K)[0]
-    windows = _windows(X, K.shape[-2:])  # GPUs have no convolution of integers
-    return torch.stack([(windows * k[:, None, None]).sum((0, 3, 4), dtype=dtype) for k in K])
+        return F.conv2d(X[None].to(dtype), K.to(dtype))[0]
+    # Whole numbers: GPUs have no convolution for them.
+    windows = X.unfold(1, K.shape[2], 1).unfold(2, K.shape[3], 1)
+    return torch.stack([(windows * k[:, None, None]).sum(
+        (0, 3, 4), dtype=dtype) for k in K])
 
 
 def pool2d(X, pool_size, mode="max"):
-    """Pooling of X (H, W) with stride 1, mode "max" or "avg" -> (H-p_h+1, W-p_w+1); notebook 05.
-
-    Keeps type and device, differentiable. ValueError for wrong arguments, TypeError for an integer mean.
-    """
-    _expect_axes(X=(X, "(H, W)"))
-    _expect_fit(X, pool_size)
-    if mode not in ("max", "avg"):
-        raise ValueError(f"mode must be 'max' or 'avg', not {mode!r}")
-    if mode == "max":
-        return _windows(X, pool_size).amax((-2, -1))
-    if not X.is_floating_point():
-        raise TypeError(f"the mean of {X.dtype} numbers is no {X.dtype}: pass X.float()")
-    return F.avg_pool2d(X[None], tuple(pool_size), stride=1)[0]
-
-
-def _windows(X, size):
-    """All windows over the last two axes, (…, H, W) -> (…, H-h+1, W-w+1, h, w), without a copy."""
-    return X.unfold(-2, size[0], 1).unfold(-2, size[1], 1)
-
-
-def _expect_axes(**tensors):
-    for name, (tensor, form) in tensors.items():
-        if tensor.dim() != form.count(",") + 1:
-            raise ValueError(f"{name} must be {form}, but it has the shape {tuple(tensor.shape)}")
-
-
-def _expect_fit(X, size):
-    if not (1 <= size[0] <= X.shape[-2] and 1 <= size[1] <= X.shape[-1]):
-        raise ValueError(f"a window of {size[0]} x {size[1]} does not fit into {X.shape[-2]} x "
-                         f"{X.shape[-1]}: pad X or take a smaller window")
+    """X (H, W), window (h, w), stride 1 -> (H-h+1, W-w+1); notebook 05."""
+    if X.dim() != 2 or mode not in ("max", "avg"):
+        raise ValueError("expected X (H, W) and the mode 'max' or 'avg', not "
+                         f"{(*X.shape,)} and {mode!r}")
+    windows = X.unfold(0, pool_size[0], 1).unfold(1, pool_size[1], 1)
+    return windows.amax((2, 3)) if mode == "max" else windows.mean((2, 3))
 
 
 # ---- Fashion-MNIST (Xiao, Rasul, Vollgraf 2017) ----
 
 DATA = Path(__file__).resolve().parent / "data"
-MIRRORS = ("https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
-           "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-           "https://fashion-mnist.s3.eu-central-1.amazonaws.com/")
-TIMEOUT = 15  # seconds without a byte before the next mirror's turn
+MIRRORS = (
+    "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/"
+    "fashion/", "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    "https://fashion-mnist.s3.eu-central-1.amazonaws.com/")
+TIMEOUT = 15  # seconds without a byte, then it is the next mirror's turn
 STAND_IN = "stand-in data"
-UNPACKED_MD5 = {"train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
-                "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
-                "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
-                "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965"}
+UNPACKED_MD5 = {
+    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965"}
 
 
 class Batches:
-    """Images uint8 (n, 28, 28) and labels uint8 (n,) as an iterable of batches; see the loader."""
+    """An iterable of batches with len: what load_data_fashion_mnist gives."""
 
     def __init__(self, images, labels, batch_size, resize, shuffle, source):
-        self.images, self.labels, self.source = images, labels, source
-        self.batch_size, self.resize, self.shuffle = batch_size, resize, shuffle
+        self.images, self.labels = images, labels  # uint8 (n, 28, 28), (n,)
+        self.batch_size, self.resize = batch_size, resize
+        self.shuffle, self.source = shuffle, source
 
     def __len__(self):
         return math.ceil(len(self.labels) / self.batch_size)
 
     def __iter__(self):
-        n = len(self.labels)
+        n, device = len(self.labels), self.labels.device
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
-        for index in order.to(self.labels.device).split(self.batch_size):
+        for index in order.to(device).split(self.batch_size):
             X = self.images.index_select(0, index).unsqueeze(1) / 255
             if self.resize is not None:
-                X = F.interpolate(X, (self.resize, self.resize), mode="bilinear", antialias=True)
+                X = F.interpolate(X, (self.resize, self.resize),
+                                  mode="bilinear", antialias=True)
             yield X, self.labels[index].long()
 
     def to(self, device):
         """The same batches, gathered and converted on `device`."""
-        return Batches(self.images.to(device), self.labels.to(device), self.batch_size, self.resize,
-                       self.shuffle, self.source)
+        moved = copy.copy(self)
+        moved.images = self.images.to(device)
+        moved.labels = self.labels.to(device)
+        return moved
 
 
 def load_data_fashion_mnist(batch_size, resize=None):
-    """(train_iter, test_iter), with len, of X float32 (N, 1, S, S) in [0, 1] and y int64 (N,).
+    """(train_iter, test_iter): X float32 (N, 1, S, S) in [0, 1], y int64 (N,).
 
-    S is 28, or `resize`. The training set is shuffled for each epoch by torch's global generator. No
-    worker processes: the bytes stay in memory, and train_ch6 moves them to the device that trains.
-    Looks in D2LMINI_DATA, then in data/, then downloads; with no network it draws a stand-in and says
-    so. OSError or ValueError name the file, what is wrong with it and what to do.
+    S is 28, or `resize`. torch's global generator shuffles the training set
+    for each epoch. No worker processes: the bytes stay in memory, and
+    train_ch6 moves them to the device that trains. OSError or ValueError name
+    a file that is missing or damaged, and what to do.
     """
-    for name, value in (("batch_size", batch_size), ("resize", 1 if resize is None else resize)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
-    source, files = _find_files(os.environ.get("D2LMINI_DATA"))
-    parts = [_read_idx(name, files[name], source) for name in UNPACKED_MD5]
+    files = fashion_mnist_files()
+    folder = files["train-images-idx3-ubyte"].parent.name
+    source = STAND_IN if folder == "stand-in" else "Fashion-MNIST"
+    parts = [_read_idx(name, path, source) for name, path in files.items()]
     return (Batches(*parts[:2], batch_size, resize, True, source),
             Batches(*parts[2:], batch_size, resize, False, source))
 
 
 def fashion_mnist_files():
-    """Where the four files are: {"train-images-idx3-ubyte": path, …}; a path may end in .gz."""
-    return dict(_find_files(os.environ.get("D2LMINI_DATA"))[1])
+    """Where the four files are: {"train-images-idx3-ubyte": path, …}.
 
-
-@functools.cache  # one search and one notice per process
-def _find_files(chosen):
-    """(source, {name: path}), from the first place that has all four files."""
+    In D2LMINI_DATA if it is set, else in data/, else downloaded; with no
+    network a stand-in is drawn, and a notice says so. A path may end in .gz.
+    """
+    chosen = os.environ.get("D2LMINI_DATA")
     folder = Path(chosen).expanduser() if chosen else DATA
-    raw = folder / "FashionMNIST" / "raw"
+    raw, stand_in = folder / "FashionMNIST" / "raw", DATA / "stand-in"
     files = _files_in(folder, raw)
-    if len(files) == 4:
-        return "Fashion-MNIST", files
-    if chosen:
-        missing = ", ".join(f"{name}.gz" for name in UNPACKED_MD5 if name not in files)
-        raise FileNotFoundError(f"D2LMINI_DATA is {chosen}, but that folder lacks {missing}. Put the file "
-                                f"there, or unset D2LMINI_DATA and the data are downloaded.")
-    problems = _download(raw)
-    if problems is None:
-        return "Fashion-MNIST", _files_in(raw)
-    print(f"Fashion-MNIST could not be downloaded:\n{problems}\nUsing STAND-IN DATA, drawn shapes: good for "
-          f"trying the code, no result to quote. For the real\nset put its four .gz files into {raw} "
-          f"and restart the kernel.", file=sys.stderr)
-    if len(_files_in(DATA / "stand-in")) < 4:
-        runpy.run_path(str(DATA / "make_standin.py"))["write"](DATA / "stand-in")
-    return STAND_IN, _files_in(DATA / "stand-in")
+    if chosen and len(files) < 4:
+        raise FileNotFoundError(
+            f"D2LMINI_DATA is {chosen!r}, but that folder lacks "
+            f"{', '.join(sorted(UNPACKED_MD5.keys() - files))}. Put the .gz "
+            "there, or unset D2LMINI_DATA to download the data.")
+    if len(files) < 4 and _download(raw):
+        files = _files_in(raw)
+    if len(files) < 4:
+        if len(_files_in(stand_in)) < 4:
+            runpy.run_path(str(DATA / "make_standin.py"))["write"](stand_in)
+        files = _files_in(stand_in)
+    return files
 
 
 def _files_in(*folders):
-    places = ((name, folder / (name + end)) for folder in folders for name in UNPACKED_MD5
-              for end in ("", ".gz"))
-    return {name: path for name, path in places if path.is_file()}  # the last wins: .gz if both
+    """{name: path} of the files that are there; the last place wins."""
+    places = ((name, folder / (name + ending)) for name in UNPACKED_MD5
+              for folder in folders for ending in ("", ".gz"))
+    return {name: path for name, path in places if path.is_file()}
 
 
 @functools.lru_cache(maxsize=8)
 def _read_idx(name, path, source):
     """One IDX file as a uint8 tensor: images (n, 28, 28), labels (n,)."""
-    remedy = f"Delete {path} and run again, or replace it by the official {name}.gz."
+    raw, problem = bytearray(), "its md5 is another"
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             raw = bytearray(file.read())
     except (OSError, EOFError, zlib.error) as why:
-        raise OSError(f"{path} cannot be read: {why}. {remedy}") from why
-    if source != STAND_IN and hashlib.md5(raw, usedforsecurity=False).hexdigest() != UNPACKED_MD5[name]:
-        raise ValueError(f"{path} is not Fashion-MNIST's {name}: its {len(raw):,} unpacked bytes have "
-                         f"another md5 than {UNPACKED_MD5[name]}. {remedy}")
-    offset, shape = (16, (-1, 28, 28)) if "images" in name else (8, (-1,))
-    return torch.frombuffer(raw, dtype=torch.uint8, offset=offset).reshape(shape)
+        problem = str(why)
+    md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
+    if not raw or (source != STAND_IN and md5 != UNPACKED_MD5[name]):
+        raise ValueError(
+            f"{path} is not Fashion-MNIST's {name}: {problem}. Delete it and "
+            f"run again, or put the official {name}.gz in its place.")
+    values = torch.frombuffer(raw, dtype=torch.uint8)
+    return values[16:].view(-1, 28, 28) if "images" in name else values[8:]
 
 
+@functools.cache  # one attempt, and one notice, per process
 def _download(raw):
-    """Download the files into the folder `raw`; gives None, or what went wrong at each mirror."""
-    try:
-        from torchvision import datasets
-    except (ImportError, RuntimeError) as why:
-        return f"  torchvision: {why}\n  Builds that fit: pip install --upgrade torch torchvision"
+    """Download the files into the folder `raw`; True if that worked."""
     problems, timeout = [], socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
     try:
+        from torchvision.datasets import FashionMNIST
         raw.mkdir(parents=True, exist_ok=True)
-        for mirror in MIRRORS:
-            # torchvision has one plain-http mirror, and makes a folder named like its class.
-            one_mirror = type("FashionMNIST", (datasets.FashionMNIST,), {"mirrors": [mirror]})
-            # Download beside the target, then rename: no half files, no clash with a second notebook.
-            with tempfile.TemporaryDirectory(prefix="download-", dir=DATA) as folder:
+        for mirror in MIRRORS:  # torchvision has one, plain http
+            ours = type("FashionMNIST", (FashionMNIST,), {"mirrors": [mirror]})
+            # Beside the target, then renamed: no half file, no clash of two.
+            with tempfile.TemporaryDirectory("", "download-", DATA) as folder:
                 try:
                     with contextlib.redirect_stdout(sys.stderr):
-                        done = Path(one_mirror(folder, download=True).raw_folder)
+                        done = Path(ours(folder, download=True).raw_folder)
+                    for name in UNPACKED_MD5:
+                        os.replace(done / f"{name}.gz", raw / f"{name}.gz")
+                    return True
                 except (OSError, EOFError, RuntimeError) as why:
-                    problems.append(f"  {mirror}: {str(why).strip().splitlines()[-1]}")
-                    continue
-                for name in UNPACKED_MD5:
-                    os.replace(done / f"{name}.gz", raw / f"{name}.gz")
-                return None
-    except PermissionError as why:
-        raise PermissionError(f"cannot write to {DATA}: {why}. Set D2LMINI_DATA to a folder with the four "
-                              f"Fashion-MNIST files.") from why
+                    problems.append(f"{mirror}: {str(why).splitlines()[-1]}")
+    except (ImportError, RuntimeError, OSError) as why:
+        problems.append(f"{why}. (If that is torchvision, builds that fit: "
+                        "pip install --upgrade torch torchvision)")
     finally:
         socket.setdefaulttimeout(timeout)
-    return "\n".join(problems)
+    print("Fashion-MNIST could not be downloaded:", *problems,
+          "Using STAND-IN DATA, drawn shapes: good for trying the code, no "
+          f"result to quote.\nFor the real set put its four .gz files into "
+          f"{raw}\nor into a folder that D2LMINI_DATA names, and restart the "
+          "kernel.", sep="\n", file=sys.stderr)
+    return False
 
 
 def get_fashion_mnist_labels(labels=range(10)):
-    """Names of the given class numbers, a list or tensor of 0 … 9; all ten by default."""
+    """Names of the class numbers 0 … 9, a list or tensor; all by default."""
     names = ("t-shirt", "trouser", "pullover", "dress", "coat",
              "sandal", "shirt", "sneaker", "bag", "ankle boot")
     return [names[int(label)] for label in labels]
@@ -258,283 +235,234 @@ def get_fashion_mnist_labels(labels=range(10)):
 
 # ---- Training ----
 
-class History:
-    """What train_ch6 measured: lists with an entry per epoch; silent as the last line of a cell.
+# At most these epochs, and batches in each, where D2LMINI_PROFILE is "test",
+# as `make test` sets it. Plain descent needs two epochs to get going.
+TEST_CAPS = {"plain": (2, 240), "with a schedule": (1, 100)}
 
-    train_loss, train_acc: means over the epoch, while the weights change; test_acc: after it;
-    seconds: wall-clock, with loading, evaluation and drawing. source: which data set, if known.
-    """
-
-    def __init__(self, source):
-        self.train_loss, self.train_acc, self.test_acc, self.seconds = [], [], [], []
-        self.source = source
-
-    def add(self, *values):
-        for log, value in zip((self.train_loss, self.train_acc, self.test_acc, self.seconds), values):
-            log.append(value)
-
-    def _ipython_display_(self):
-        """Show nothing."""
-
-
-# Layers that give the same in any order of memory: no .view, no random mask, no slower small batch norm.
-ANY_ORDER = {nn.Sequential, nn.Conv2d, nn.AvgPool2d, nn.MaxPool2d, nn.Flatten, nn.Linear, nn.Sigmoid,
-             nn.Tanh, nn.ReLU}
+# Layers that give the same in any order of memory: no .view, no random mask.
+ANY_ORDER = {nn.Sequential, nn.Conv2d, nn.AvgPool2d, nn.MaxPool2d, nn.Flatten,
+             nn.Linear, nn.Sigmoid, nn.Tanh, nn.ReLU}
 
 
 def xavier_init(module):
-    """Xavier-uniform weights for Linear and Conv2d, as in the documents (Glorot, Bengio 2010)."""
+    """Xavier-uniform weights for Linear and Conv2d (Glorot, Bengio 2010)."""
     if isinstance(module, (nn.Linear, nn.Conv2d)):
         nn.init.xavier_uniform_(module.weight)
 
 
-def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
-              optimizer=torch.optim.SGD, scheduler=None, init_weights=xavier_init, channels_last=None):
-    """Train a classifier by the documents' recipe, draw its curves, return a History; notebook 06.
+def he_init(module):
+    """Normal weights of variance 2 / inputs, for ReLU (He et al. 2015)."""
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
-    train_iter, test_iter: iterables of (X, y) with len. optimizer(parameters, lr=lr) makes the
-    optimizer, scheduler(optimizer, steps) a schedule stepped every batch; init_weights is applied to
-    each part of the network, None keeps its weights. channels_last keeps the channels of a pixel side
-    by side in memory while a CPU trains: the same steps up to rounding (dropout draws other masks for
-    feature maps), often a quarter faster. None does so where all layers are among ANY_ORDER. Other
-    devices ignore it; PyTorch's code for it has failed on MPS.
-    The profile may cut the work, and a line says so; a run of less than an epoch draws no curve.
-    The printed speed is wall-clock, with loading, evaluation and drawing. A network that still guesses
-    after three epochs is reported. Interrupting keeps curves, network and History. FloatingPointError
-    for a loss that is not finite, ValueError for no data.
+
+def momentum(parameters, lr):
+    """SGD with momentum 0.9 and weight decay 5e-4; notebook 07."""
+    return torch.optim.SGD(parameters, lr, momentum=0.9, weight_decay=5e-4)
+
+
+def one_cycle(optimizer, steps):
+    """The rate climbs to the optimizer's lr, then falls to almost nothing.
+
+    Its momentum falls from 0.95 to 0.85 and climbs again (Smith 2018).
     """
-    if num_epochs < 1 or len(train_iter) < 1:
-        raise ValueError(f"nothing to train: {num_epochs} epochs of {len(train_iter)} batches")
-    device, sample = torch.device(device), _sample(train_iter)
-    if any(isinstance(p, nn.UninitializedParameter) for p in net.parameters()):
-        net_size(net, sample)  # gives lazy layers their shapes, to be initialised like the others
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, optimizer.defaults["lr"], total_steps=steps)
+
+
+class History:
+    """What train_ch6 measured, a list with an entry per epoch for each.
+
+    train_loss, train_acc: means while the weights change; test_acc: after it;
+    seconds: wall-clock, all included. source: which data set, if known.
+    """
+
+    def __init__(self, source):
+        self.train_loss, self.train_acc, self.test_acc = [], [], []
+        self.seconds, self.source = [], source
+
+    def _ipython_display_(self):
+        """Show nothing as the last line of a cell."""
+
+
+def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
+              optimizer=torch.optim.SGD, scheduler=None,
+              init_weights=xavier_init, rehearse=False):
+    """Train a classifier as the documents do; draws, prints, gives a History.
+
+    train_iter, test_iter: iterables of (X, y) with len. optimizer(parameters,
+    lr=lr) makes the optimizer, scheduler(optimizer, steps) a schedule that
+    steps every batch; init_weights is applied to each part of the network,
+    None keeps its weights. With rehearse=True a CPU tries a few batches only,
+    and tells how long all would take. Interrupting keeps network, curves and
+    History. FloatingPointError for a loss that is not finite, ValueError for
+    no data. Notebook 06.
+    """
+    device, epochs, batches = torch.device(device), num_epochs, len(train_iter)
+    testing = os.environ.get("D2LMINI_PROFILE") == "test"
+    if rehearse and device.type == "cpu":
+        share = (1 if testing else 4) / batches
+        few = [list(itertools.islice(data, math.ceil(share * len(data))))
+               for data in (train_iter, test_iter)]
+        history = train_ch6(net, *few, 1, lr, device, optimizer=optimizer,
+                            scheduler=scheduler, init_weights=init_weights)
+        took = epochs * history.seconds[0] * batches / len(few[0])
+        print(f"rehearsal: {len(few[0])} of {epochs} x {batches} batches; all "
+              f"would take about {_duration(took)} here")
+        return history
+    if testing:
+        caps = TEST_CAPS["with a schedule" if scheduler else "plain"]
+        epochs, batches = min(epochs, caps[0]), min(batches, caps[1])
+        print(f"D2LMINI_PROFILE=test: {epochs} x {batches} batches")
+    if any(map(nn.parameter.is_lazy, net.parameters())):
+        net_size(net, next(iter(train_iter))[0])  # gives them their shapes
     if init_weights is not None:
         net.apply(init_weights)
     print("training on", device)
     net.to(device)
-    epochs, batches, test_batches = _plan(net, sample, num_epochs, train_iter, test_iter, device)
-    train_iter, test_iter = (data.to(device) if isinstance(data, Batches) else data
-                             for data in (train_iter, test_iter))
     opt = optimizer(net.parameters(), lr=lr)
     schedule = scheduler(opt, epochs * batches) if scheduler else None
     history = History(getattr(train_iter, "source", None))
-    animator = Animator(xlabel="epoch", xlim=[0, epochs], legend=["train loss", "train acc", "test acc"],
-                        title=STAND_IN if history.source == STAND_IN else None)
-    # The curve of a few batches says nothing.
-    watch = animator.add if batches == len(train_iter) else lambda x, y: None
-    trained, started, told = 0, time.perf_counter(), False
+    curves = _TrainingCurves(epochs, batches, history.source)
+    train_iter, test_iter = (
+        data.to(device) if isinstance(data, Batches) else data
+        for data in (train_iter, test_iter))
     try:
-        with _fast_on_cpu(net, device, channels_last):
-            for epoch in range(epochs):
+        with _fast_on_cpu(net, device):
+            for _ in range(epochs):
                 began = time.perf_counter()
-                steps = _train_epoch(net, itertools.islice(train_iter, batches), opt, schedule, device)
-                for i, sums, classes in steps:  # noqa: B007, it is needed after the loop
-                    if i % max(1, batches // 5) == 0 or i == batches:
-                        loss, train_acc = (sums[:2] / sums[2]).tolist()
-                        if not math.isfinite(loss):
-                            raise FloatingPointError(f"the loss is {loss} in epoch {epoch + 1}, batch {i}: "
-                                                     f"the steps are too large. Take an lr below {lr}.")
-                        watch(epoch + i / batches, (loss, train_acc, None))
-                    told = told or _tell_time_left(started, (epoch + i / batches) / epochs)
-                trained, tested = trained + int(sums[2]), time.perf_counter()
-                test_acc = evaluate_accuracy_gpu(net, itertools.islice(test_iter, test_batches), device)
-                watch(epoch + 1, (None, None, test_acc))
-                ended = time.perf_counter()
-                history.add(loss, train_acc, test_acc, ended - began)
+                loss, acc = _train_epoch(net, itertools.islice(
+                    train_iter, batches), opt, schedule, device, curves.batch)
+                history.train_loss.append(loss)
+                history.train_acc.append(acc)
+                history.test_acc.append(
+                    evaluate_accuracy_gpu(net, test_iter, device))
+                curves.add(len(history.test_acc),
+                           (None, None, history.test_acc[-1]))
+                history.seconds.append(time.perf_counter() - began)
     except KeyboardInterrupt:
-        print(f"interrupted in epoch {epoch + 1}: the network keeps what it has learned so far")
+        print(f"interrupted in epoch {len(history.seconds) + 1}: the network "
+              "keeps what it has learned so far")
     finally:
-        animator.draw()
-    if history.test_acc:
-        _report(history, trained / (time.perf_counter() - started), device, classes)
-        if batches < len(train_iter):
-            epoch_takes = ((tested - began) * len(train_iter) / batches
-                           + (ended - tested) * len(test_iter) / test_batches)
-            print(f"the complete run would take about {_duration(num_epochs * epoch_takes)} here")
+        curves.note("")
+    if history.seconds:
+        _report(history, curves.examples / sum(history.seconds), device)
     return history
 
 
+def _report(history, speed, device):
+    """The documents' two lines, and a word if nothing was learned."""
+    losses = history.train_loss
+    print(f"loss {losses[-1]:.3f}, train acc {history.train_acc[-1]:.3f}, "
+          f"test acc {history.test_acc[-1]:.3f}"
+          + f" ({STAND_IN})" * (history.source == STAND_IN))
+    print(f"{speed:.1f} examples/sec on {device}")
+    if len(losses) > 2 and losses[-1] > .98 * losses[0]:
+        print("the loss has hardly fallen: nothing was learned. Try a smaller "
+              "lr, another seed or initialisation.")
+
+
+def _train_epoch(net, batches, opt, schedule, device, watch):
+    """Train on the batches; gives the means of loss and accuracy."""
+    sums = torch.zeros(3, device=device)  # loss, right answers, labels
+    with _mode(net, training=True):
+        for X, y in batches:
+            try:
+                opt.zero_grad()
+                y = y.to(device)
+                y_hat = net(_to(X, device))
+                loss = F.cross_entropy(y_hat, y)
+                loss.backward()
+                opt.step()
+            except RuntimeError as why:
+                if "memory" in str(why):
+                    print(f"{len(y)} examples do not fit into the memory of "
+                          f"{device}: load with batch_size={len(y) // 2}")
+                raise
+            if schedule is not None:
+                schedule.step()
+            with torch.no_grad():  # on the device: nobody waits for a GPU
+                n = torch.full_like(loss, y.numel(), dtype=torch.float32)
+                sums += torch.stack((loss * n, _count_right(y_hat, y), n))
+            watch(sums, len(y))
+    return _means(sums)
+
+
+def _means(sums):
+    """(loss, accuracy) of the sums over an epoch, if they are finite."""
+    loss, right, labels = sums.tolist()
+    if not labels:
+        raise ValueError("train_iter gave no batch: is it a used-up iterator?")
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the loss is {loss}: the steps are too "
+                                 "large. Take a smaller lr.")
+    return loss / labels, right / labels
+
+
 @contextlib.contextmanager
-def _fast_on_cpu(net, device, channels_last):
-    """Inside, what makes training faster on a CPU and changes no result; see train_ch6."""
-    if channels_last is None:
-        channels_last = all(type(part) in ANY_ORDER for part in net.modules())
-    channels_last = channels_last and device.type == "cpu"
-    if device.type == "cpu":
-        _keep_freed_memory()
-    if channels_last:
+def _fast_on_cpu(net, device):
+    """Inside, what makes training faster on a CPU and changes no result."""
+    cpu = device.type == "cpu"
+    # The channels of a pixel side by side: the same up to rounding.
+    reorder = cpu and all(type(part) in ANY_ORDER for part in net.modules())
+    if reorder:
         net.to(memory_format=torch.channels_last)
+    if cpu and sys.platform == "linux":
+        # glibc gives each batch's memory back to the system and fetches
+        # zeroed pages for the next, a quarter of LeNet's time: keep 1 GiB.
+        with contextlib.suppress(OSError, AttributeError):  # another libc
+            for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+                ctypes.CDLL("libc.so.6").mallopt(option, 2 ** 30)
     try:
         yield
     finally:
-        if channels_last:
-            net.to(memory_format=torch.contiguous_format)  # .view() works again
-
-
-def _report(history, speed, device, classes):
-    """Print the documents' two lines, and whether the network still guesses."""
-    print(f"loss {history.train_loss[-1]:.3f}, train acc {history.train_acc[-1]:.3f}, test acc "
-          f"{history.test_acc[-1]:.3f}" + (f" ({STAND_IN})" if history.source == STAND_IN else ""))
-    print(f"{speed:.1f} examples/sec on {device}")
-    if len(history.test_acc) > 2 and history.test_acc[-1] < 1.2 / classes:
-        print("chance level: nothing was learned. Try a smaller lr, another seed or initialisation.")
-
-
-def _train_epoch(net, batches, opt, schedule, device):
-    """Train on the batches; after each, give its number, the sums of (loss, right, examples), the classes."""
-    loss, sums = nn.CrossEntropyLoss(), torch.zeros(3, device=device)
-    with _mode(net, training=True):
-        for i, (X, y) in enumerate(batches, 1):
-            try:
-                opt.zero_grad()
-                X, y = _to(X, device), y.to(device)
-                y_hat = net(X)
-                l = loss(y_hat, y)
-                l.backward()
-                opt.step()
-            except RuntimeError as why:
-                if "out of memory" not in str(why) and "allocate memory" not in str(why):
-                    raise
-                raise RuntimeError(f"a batch of {len(y)} does not fit into the memory of {device}: load "
-                                   f"the data with batch_size={max(1, len(y) // 2)}") from why
-            if schedule is not None:
-                schedule.step()
-            with torch.no_grad():  # summed on the device: nobody waits for a GPU at every batch
-                sums += torch.stack((l * len(y), _count_right(y_hat, y), torch.full_like(l, len(y))))
-            yield i, sums, y_hat.shape[1]
-
-
-def _keep_freed_memory():
-    """Let glibc keep up to 1 GiB of freed memory for the next batch.
-
-    It would give each batch's activations back to the system and fetch fresh, zeroed pages for the
-    next one, which cost LeNet a quarter of its time. Other systems allocate otherwise.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # a Linux without glibc
-            libc = ctypes.CDLL("libc.so.6")
-            for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-                libc.mallopt(option, 2 ** 30)
-
-
-def _sample(data_iter):
-    """The first batch's X, with the random state as if nobody had looked; None of a one-time iterator."""
-    if isinstance(data_iter, Iterator):
-        return None  # looking would take the batch away
-    with torch.random.fork_rng(devices=[]):
-        return next(iter(data_iter))[0]
-
-
-def _plan(net, sample, num_epochs, train_iter, test_iter, device):
-    """(epochs, training batches, test batches) to run under the profile; prints what it cuts."""
-    name = os.environ.get("D2LMINI_PROFILE") or ("quick" if device.type == "cpu" else "full")
-    if name not in PROFILES:
-        raise ValueError(f"D2LMINI_PROFILE must be one of {', '.join(PROFILES)}, not {name!r}")
-    most_work, most_batches = PROFILES[name]
-    epochs, batches, test_batches = num_epochs, len(train_iter), len(test_iter)
-    if torch.is_tensor(sample) and sample.dim() == 4 and sample.shape[-1] > 32:
-        if batches > most_batches:
-            epochs, batches, test_batches = 1, most_batches, min(test_batches, most_batches)
-    elif most_work < math.inf and torch.is_tensor(sample):
-        most_batches = int(max(1, most_work // (net_size(net, sample[:1])[1] * len(sample))))
-        epochs, batches = min(epochs, max(1, most_batches // batches)), min(batches, most_batches)
-    if (epochs, batches) != (num_epochs, len(train_iter)):
-        print(f"profile {name}: {epochs} epochs of {batches} batches instead of {num_epochs} of "
-              f"{len(train_iter)} (D2LMINI_PROFILE=full runs all)")
-    return epochs, batches, test_batches
-
-
-def net_size(net, X):
-    """(parameters, multiply-adds per example) of a network or layer for a batch X.
-
-    Multiply-adds of convolutions and matrix products, nearly all the work of the networks here.
-    """
-    work = _forward(net, X)[1]  # first, since it shapes lazy layers
-    return sum(p.numel() for p in net.parameters()), work
-
-
-def layer_table(net, X):
-    """Print output shape, parameters and multiply-adds per example of each layer of a Sequential.
-
-    X: a batch on any device, such as torch.rand(1, 1, 28, 28); notebook 06.
-    """
-    print("layer                output (N, …)       parameters   multiply-adds")
-    total = net_size(net, X)
-    for layer in net:
-        X, work = _forward(layer, X)
-        print(f"{type(layer).__name__:20} {tuple(X.shape)!s:18} "
-              f"{sum(p.numel() for p in layer.parameters()):11,} {work:15,}")
-    print(f"{'in all':39} {total[0]:11,} {total[1]:15,}")
-
-
-def results_table(rows):
-    """Print rows of (network, parameters, multiply-adds, test accuracy, seconds per epoch); notebook 06."""
-    print("network                parameters   multiply-adds   test acc   s/epoch")
-    for row in rows:
-        print("{:20} {:12,} {:15,} {:10.3f} {:9.1f}".format(*row))
-
-
-def _forward(net, X):
-    """(output, multiply-adds per example) of a forward pass in evaluation mode."""
-    from torch.utils.flop_counter import FlopCounterMode  # its FLOP count both multiplying and adding
-    device = next((p.device for p in net.parameters()), X.device)
-    with _mode(net, training=False), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        return net(X.to(device)), counter.get_total_flops() // (2 * len(X))
-
-
-def _tell_time_left(started, share):
-    """After ten seconds, say how long a long run will still take; True once that is settled."""
-    passed = time.perf_counter() - started
-    if passed >= 10 and (left := passed / share - passed) > 60:
-        print(f"about {_duration(left)} left")
-    return passed >= 10
-
-
-def _duration(seconds):
-    """In whole minutes, at least one; from 1.5 hours on in whole hours."""
-    return f"{max(1, round(seconds / 60))} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
+        if reorder:
+            net.to(memory_format=torch.contiguous_format)
 
 
 @contextlib.contextmanager
 def _mode(net, training):
     """Train or eval mode inside, each part's own mode afterwards."""
-    modes = [(part, part.training) for part in net.modules()] if isinstance(net, nn.Module) else []
+    parts = list(net.modules()) if isinstance(net, nn.Module) else []
+    modes = [part.training for part in parts]
+    for part in parts:
+        part.training = training
     try:
-        if modes:
-            net.train(training)
         yield
     finally:
-        for part, was_training in modes:
+        for part, was_training in zip(parts, modes):
             part.training = was_training
 
 
 def _to(X, device):
-    return type(X)(x.to(device) for x in X) if isinstance(X, (list, tuple)) else X.to(device)
+    many = isinstance(X, (list, tuple))
+    return type(X)(x.to(device) for x in X) if many else X.to(device)
 
 
 def evaluate_accuracy_gpu(net, data_iter, device=None):
-    """Share of right predictions over an iterable of (X, y), from 0 to 1; notebook 06.
+    """Share of right predictions over an iterable of (X, y), from 0 to 1.
 
-    device: where to compute, by default where the network's parameters are. X may be a list of
-    tensors. The network's mode is put back. ValueError if data_iter gives nothing.
+    device: by default where the network's parameters are. X may be a list of
+    tensors. The network's mode is put back. Notebook 06.
     """
-    if device is None and isinstance(net, nn.Module):
-        device = next((t.device for t in itertools.chain(net.parameters(), net.buffers())), None)
-    right, seen = 0, 0
-    with _mode(net, training=False), torch.inference_mode():
+    if device is None:
+        parameters = net.parameters() if isinstance(net, nn.Module) else ()
+        device = next(iter(parameters), torch.zeros(0)).device
+    right, labels = 0, 0
+    with _mode(net, training=False), torch.no_grad():
         for X, y in data_iter:
-            if device is not None:
-                X, y = _to(X, device), y.to(device)
-            right, seen = right + _count_right(net(X), y), seen + y.numel()
-    if not seen:
-        raise ValueError("data_iter gave no batch to evaluate (an iterator that is used up?)")
-    return float(right) / seen
+            y = y.to(device)
+            right = right + _count_right(net(_to(X, device)), y)
+            labels += y.numel()
+    if not labels:
+        raise ValueError("data_iter gave no batch: is it a used-up iterator?")
+    return float(right) / labels
 
 
 def accuracy(y_hat, y):
-    """Number of right predictions, a float: y_hat scores (N, C, …) or class numbers, y (N, …).
+    """Number of right predictions; ValueError where shapes do not fit.
 
-    ValueError where shapes do not match, or y_hat holds a single score per example.
+    y_hat: scores (N, C, …) or classes (N, …), y: classes (N, …).
     """
     return float(_count_right(y_hat, y))
 
@@ -544,30 +472,58 @@ def _count_right(y_hat, y):
     if y_hat.dim() == y.dim() + 1 and y_hat.shape[1] > 1:
         y_hat = y_hat.argmax(1)
     if y_hat.shape != y.shape or y_hat.is_floating_point():
-        raise ValueError(f"cannot compare predictions {tuple(y_hat.shape)} {y_hat.dtype} with labels "
-                         f"{tuple(y.shape)}: pass scores (N, classes) or class numbers (N,), and class "
-                         f"numbers (N,) as labels; for one score per example pass (y_hat > 0).long()")
+        raise ValueError(
+            f"{y_hat.dtype} {(*y_hat.shape,)} cannot be compared with labels "
+            f"{(*y.shape,)}: pass scores (N, classes) or class numbers (N,); "
+            "for one score per example pass (y_hat > 0).long()")
     return (y_hat == y).sum()
+
+
+def net_size(net, X):
+    """(parameters, multiply-adds per example) of a network for a batch X.
+
+    Multiply-adds of convolutions and matrix products, nearly all the work.
+    """
+    work = _forward(net, X)[1]  # first, since it shapes lazy layers
+    return sum(p.numel() for p in net.parameters()), work
+
+
+def layer_table(net, X):
+    """Print output shape, parameters, multiply-adds of a Sequential's layers.
+
+    X: a batch such as torch.rand(1, 1, 28, 28).
+    """
+    print("layer           output (N, …)       parameters   multiply-adds")
+    parameters, total = net_size(net, X)
+    for layer in net:
+        X, work = _forward(layer, X)
+        print(f"{type(layer).__name__:15} {(*X.shape,)!s:18} "
+              f"{sum(p.numel() for p in layer.parameters()):11,} {work:15,}")
+    print(f"{'in all':34} {parameters:11,} {total:15,}")
+
+
+def _forward(net, X):
+    """(output, multiply-adds per example) of a pass in evaluation mode."""
+    from torch.utils.flop_counter import FlopCounterMode
+    device = next((p.device for p in net.parameters()), X.device)
+    counter = FlopCounterMode(display=False)  # multiplying and adding: two
+    with _mode(net, training=False), torch.no_grad(), counter:
+        return net(X.to(device)), counter.get_total_flops() // (2 * len(X))
 
 
 # ---- Sums, seconds, curves ----
 
-def _float(value):
-    return float(value.detach() if torch.is_tensor(value) else value)
-
-
 class Accumulator:
-    """n running sums: add() takes n numbers or one-element tensors, [i] gives a float."""
+    """n running sums: add() takes n numbers or one-element tensors."""
 
     def __init__(self, n):
         self.data = [0.0] * n
 
     def add(self, *args):
         if len(args) != len(self.data):
-            raise ValueError(f"add() takes {len(self.data)} values, one per sum, not {len(args)}")
-        # On CUDA the sum stays a tensor: float() would wait for the GPU.
-        self.data = [a + (b.detach().double() if torch.is_tensor(b) and b.is_cuda else _float(b))
-                     for a, b in zip(self.data, args)]
+            raise ValueError(f"add() takes {len(self.data)} values, one per "
+                             f"sum, not {len(args)}")
+        self.data = [a + _number(b) for a, b in zip(self.data, args)]
 
     def reset(self):
         self.data = [0.0] * len(self.data)
@@ -576,19 +532,20 @@ class Accumulator:
         return float(self.data[idx])
 
 
+def _number(value):
+    """A float; on CUDA still a tensor, since float() would wait for it."""
+    if torch.is_tensor(value):
+        value = value.detach()
+        return value.double() if value.is_cuda else float(value)
+    return float(value)
+
+
 class Timer:
-    """Seconds from start() to stop(), or of a with block, listed in `times`; waits for the GPU, monotonic."""
+    """Seconds from start() to stop(), listed in times; waits for a GPU."""
 
     def __init__(self):
         self.times = []
         self.start()
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *why):
-        self.stop()
 
     def start(self):
         self.tik = self._now()
@@ -598,9 +555,7 @@ class Timer:
         return self.times[-1]
 
     def avg(self):
-        if not self.times:
-            raise ValueError("nothing timed yet: call stop() before avg()")
-        return self.sum() / len(self.times)
+        return statistics.fmean(self.times)
 
     def sum(self):
         return sum(self.times)
@@ -618,218 +573,374 @@ class Timer:
 
 
 class Animator:
-    """Curves that grow while a loop runs: add(x, y) or add(x, (y1, y2, None)), None for no point.
+    """Curves that grow: add(x, y) or add(x, (y1, y2, None)), None: no point.
 
-    In a notebook it redraws one PNG in place, so seldom that drawing takes at most 1 % of the time;
-    elsewhere it prints a line whenever x is whole and each curve has a new point.
+    In a notebook one PNG is redrawn in place, at most about 3 % of the time;
+    elsewhere a line is printed when x is whole and each curve has a new point.
     """
 
-    def __init__(self, xlabel=None, ylabel=None, legend=None, xlim=None, ylim=None, xscale="linear",
-                 yscale="linear", fmts=("-", "m--", "g-.", "r:"), nrows=1, ncols=1, figsize=(3.5, 2.5),
-                 *, title=None):
+    def __init__(self, xlabel=None, ylabel=None, legend=None, xlim=None,
+                 ylim=None, xscale="linear", yscale="linear",
+                 fmts=("-", "m--", "g-.", "r:"), nrows=1, ncols=1,
+                 figsize=(3.5, 2.5)):
         if nrows * ncols != 1:
-            raise ValueError("an Animator draws one chart: make one Animator for each")
-        self.X, self.Y, self.legend, self.fmts, self.figsize = [], [], list(legend or []), fmts, figsize
+            raise ValueError("an Animator draws one chart: make one for each")
         if xlim is not None and xlim[0] == xlim[1]:
-            xlim = None  # the documents' [1, num_epochs] has no width for one epoch
-        self.settings = {"xlabel": xlabel, "ylabel": ylabel, "xlim": xlim, "ylim": ylim,
-                         "xscale": xscale, "yscale": yscale, "title": title}
-        self._shell, self._handle, self._next_frame, self._waiting = _notebook_shell(), None, 0.0, False
-        self._figure = None
-        self._fresh = {}  # curve: its newest value, since the last picture or printed line
+            xlim = None  # the documents' [1, num_epochs] for one epoch
+        self.settings = {"xlabel": xlabel or "", "ylabel": ylabel or "",
+                         "xlim": xlim, "ylim": ylim, "xscale": xscale,
+                         "yscale": yscale}
+        self.X, self.Y, self.fmts, self.figsize = [], [], fmts, figsize
+        self.legend = [] if legend is None else list(legend)
+        self._shell, self._handle = _notebook_shell(), None
+        self._next_frame, self._fresh = 0.0, {}  # curve: value not shown yet
 
     def add(self, x, y):
-        values = list(y) if isinstance(y, (list, tuple)) or getattr(y, "ndim", 0) else [y]
-        for k, value in enumerate(values):
+        many = isinstance(y, (list, tuple)) or getattr(y, "ndim", 0)
+        for k, value in enumerate(y if many else [y]):
             if k == len(self.X):
                 self.X.append([])
                 self.Y.append([])
+                self.legend += [f"y{k + 1}"] * (k == len(self.legend))
             if value is not None:
-                self.X[k].append(_float(x))
-                self.Y[k].append(_float(value))
+                self.X[k].append(float(x))
+                self.Y[k].append(float(_number(value)))
                 self._fresh[k] = self.Y[k][-1]
-        if self._shell is None:
-            self._print_line(_float(x))
-        elif time.perf_counter() >= self._next_frame:
+        if self._shell is not None:
             self.draw()
-        elif not self._waiting:  # a loop that ends between two frames still shows its last points
-            self._waiting = True
-            self._shell.events.register("post_run_cell", self._draw_last)
+        elif float(x).is_integer() and len(self._fresh) == len(self.Y):
+            print(f"{self.settings['xlabel'] or 'x'} {x:.0f}:", ", ".join(
+                f"{self.legend[k]} {self._fresh.pop(k):.3f}"
+                for k in range(len(self.Y))))
 
-    def draw(self):
-        """Show every point added so far (in a notebook)."""
-        if self._shell is None or not self._fresh:
-            return
-        self._fresh = {}
+    def draw(self, now=False):
+        """Show every point so far (in a notebook), now or when it is time."""
         began = time.perf_counter()
+        if self._shell is None:
+            return
+        if not now and began < self._next_frame:
+            # At the latest after the cell: a loop may end before that time.
+            self._shell.events.register("post_run_cell", self._draw_last)
+            return
         from IPython.display import display
-        self._figure = self._figure or self._empty_figure()
-        axes = self._figure.axes[0]
-        for k, points in enumerate(zip(self.X, self.Y)):
-            if k == len(axes.lines):
-                name = self.legend[k] if k < len(self.legend) else None
-                axes.plot([], self.fmts[k % len(self.fmts)], label=name)
-            axes.lines[k].set_data(*points)
-            axes.lines[k].set_marker("o" if len(points[0]) == 1 else "none")  # a line needs two points
-        if self.legend:
-            axes.legend()
-        axes.relim()
-        axes.autoscale_view()
-        data, metadata = _png(self._figure, f"curves: {', '.join(self.legend) or 'y'}")
+        png, metadata = _png(self._draw_charts(),
+                             f"curves: {', '.join(self.legend)}")
         if self._handle is None:
-            self._handle = display(data, metadata=metadata, raw=True, display_id=True)
+            self._handle = display(png, metadata=metadata, raw=True,
+                                   display_id=True)
         else:
-            self._handle.update(data, metadata=metadata, raw=True)
-        self._next_frame = time.perf_counter() + max(0.3, 100 * (time.perf_counter() - began))
-
-    def _empty_figure(self):
-        from matplotlib.figure import Figure  # not pyplot, which would keep every figure open
-        figure = Figure(figsize=self.figsize)  # fixed margins: a computed layout takes twice as long
-        figure.subplots_adjust(left=.2 if self.settings["ylabel"] else .13, right=.97, bottom=.19,
-                               top=.9 if self.settings["title"] else .96)
-        figure.add_subplot(**{key: value for key, value in self.settings.items() if value}).grid()
-        return figure
+            self._handle.update(png, metadata=metadata, raw=True)
+        took = time.perf_counter() - began
+        self._next_frame = began + max(0.3, 30 * took)
 
     def _draw_last(self, result=None):
-        self._waiting = False
         self._shell.events.unregister("post_run_cell", self._draw_last)
-        self.draw()
+        self.draw(now=True)
 
-    def _print_line(self, x):
-        if x.is_integer() and len(self._fresh) == len(self.Y):
-            names = self.legend + [f"y{k + 1}" for k in range(len(self.legend), len(self.Y))]
-            values = ", ".join(f"{names[k]} {value:.3f}" for k, value in sorted(self._fresh.items()))
-            print(f"{self.settings['xlabel'] or 'x'} {x:.0f}: {values}")
-            self._fresh = {}
+    def _draw_charts(self):
+        from matplotlib.figure import Figure  # pyplot keeps every figure open
+        figure = Figure(figsize=self.figsize, layout="constrained")
+        self._draw_curves(figure.subplots(), range(len(self.Y)))
+        return figure
+
+    def _draw_curves(self, chart, which, **legend):
+        for k in which:
+            chart.plot(self.X[k], self.Y[k], self.fmts[k % len(self.fmts)],
+                       marker="o" if len(self.X[k]) == 1 else None,
+                       label=self.legend[k])
+        chart.set(**self.settings)
+        chart.grid()
+        chart.legend(**legend)
+
+
+class _TrainingCurves(Animator):
+    """What train_ch6 shows: loss and accuracy side by side, the time left."""
+
+    def __init__(self, epochs, batches, source):
+        super().__init__(xlabel="epoch", xlim=[0, epochs], figsize=(7.5, 2.8),
+                         legend=["train loss", "train acc", "test acc"])
+        self.epochs, self.batches, self.source = epochs, batches, source
+        self.steps, self.examples, self.title = 0, 0, ""
+        self.started = self.noted = time.perf_counter()
+        if epochs * batches < 5:
+            self._shell = None  # a handful of batches makes no curve
+
+    def batch(self, sums, examples):
+        """After each batch: each fifth of an epoch makes a point."""
+        self.steps, self.examples = self.steps + 1, self.examples + examples
+        if self.steps % self.batches % max(1, self.batches // 5) == 0:
+            self.add(self.steps / self.batches, (*_means(sums), None))
+        now = time.perf_counter()
+        if now > self.noted + 10:
+            left = self.epochs * self.batches / self.steps - 1
+            self.note(f"about {_duration(left * (now - self.started))} left")
+
+    def note(self, text):
+        """Put a text above the charts."""
+        self.title, self.noted = text, time.perf_counter()
+        self.draw(now=True)
+
+    def _draw_charts(self):
+        from matplotlib.figure import Figure
+        figure = Figure(figsize=self.figsize, layout="constrained")
+        title = (STAND_IN if self.source == STAND_IN else "", self.title)
+        figure.suptitle("  ".join(filter(None, title)), fontsize=10)
+        above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2,
+                 "frameon": False}  # never over a curve
+        loss, acc = figure.subplots(1, 2)
+        self._draw_curves(loss, range(len(self.Y))[:1], **above)
+        self._draw_curves(acc, range(len(self.Y))[1:], **above)
+        acc.set(ylim=(0, 1), yticks=[tenth / 10 for tenth in range(11)])
+        return figure
+
+
+def _duration(seconds):
+    """In whole minutes, at least one; from 1.5 hours on in whole hours."""
+    if seconds < 5400:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{seconds / 3600:.0f} h"
 
 
 # ---- Figures ----
 
+# Role or kind of layer: (fill, edge), from the colours for all readers of
+# Okabe and Ito (https://jfly.uni-koeln.de/color/). A convolution looks like
+# the kernels it holds.
+COLORS = {
+    "input": ("#cfe5f5", "#0072b2"), "kernel": ("#fbdca0", "#b97d00"),
+    "output": ("#c9eadf", "#009e73"), "padding": ("#f2f2f2", "#999999"),
+    "window": ("none", "#d55e00"), "frame": ("none", "#777777"),
+    "conv": ("#fbdca0", "#b97d00"),
+    "pool": ("#f2d3e5", "#b0487f"), "dense": ("#f6f0a0", "#8a8200"),
+    "norm": ("#d9d9d9", "#595959"), "activation": ("#ffffff", "#333333")}
+
+
 def _notebook_shell():
-    """IPython's shell if a kernel is behind it, so that pictures can be shown; else None."""
+    """IPython's shell if a kernel is behind it that shows pictures."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return shell if hasattr(shell, "kernel") else None
 
 
 def _png(figure, alt):
-    """(data, metadata) of a figure for IPython's display; white, so that it reads on a dark page."""
+    """A figure for IPython's display: sharp, small, white on any page."""
+    from PIL import Image
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=90, facecolor="white")
-    return {"image/png": file.getvalue(), "text/plain": alt}, {"image/png": {"alt": alt}}
+    figure.savefig(file, format="png", dpi=180, facecolor="white")
+    image = Image.open(file).convert("RGB").quantize(128)
+    image.save(file := io.BytesIO(), format="png")
+    size = {"width": image.width // 2, "height": image.height // 2}
+    return ({"image/png": file.getvalue(), "text/plain": alt},
+            {"image/png": {"alt": alt, **size}})
 
 
 def show_figure(figure, alt):
-    """Show a matplotlib figure, with `alt` as its text for screen readers; in a script, in a window."""
+    """Show a matplotlib figure; alt is its text for screen readers."""
     from matplotlib import pyplot as plt
     if _notebook_shell() is None:
         return plt.show()
     from IPython.display import display
     plt.close(figure)
-    data, metadata = _png(figure, alt)
-    display(data, metadata=metadata, raw=True)
+    png, metadata = _png(figure, alt)
+    display(png, metadata=metadata, raw=True)
 
 
 def show_images(imgs, num_rows, num_cols, titles=None, scale=1.5, *, alt=None):
-    """Show pictures, (n, H, W) or a list of (H, W), in a grid with their titles.
+    """Show images, (n, H, W) or a list of (H, W), in a grid with titles.
 
-    With `alt`, their text for screen readers, they are shown at once; without it at the end of the
-    cell, and the axes are returned, to be drawn on.
+    With alt, their text for screen readers, they are shown at once; without
+    it at the end of the cell, and the axes are returned, to be drawn on.
     """
     from matplotlib import pyplot as plt
-    figure, axes = plt.subplots(num_rows, num_cols, figsize=(num_cols * scale, num_rows * scale),
-                                squeeze=False, layout="constrained")
-    for k, ax in enumerate(axes.flat):
+    figure, axes = plt.subplots(
+        num_rows, num_cols, figsize=(num_cols * scale, num_rows * scale),
+        squeeze=False, layout="constrained")
+    for ax in axes.flat:
         ax.set_axis_off()
-        if k < len(imgs):
-            ax.imshow(imgs[k].detach().cpu() if torch.is_tensor(imgs[k]) else imgs[k], cmap="gray")
-            ax.set_title(titles[k] if titles else "", fontsize=9)
+    for k, (ax, image) in enumerate(zip(axes.flat, imgs)):
+        ax.imshow(image.numpy(force=True) if torch.is_tensor(image) else image,
+                  cmap="gray")
+        ax.set_title("" if titles is None else titles[k], fontsize=9)
     if alt is None:
         return axes.flatten()
     show_figure(figure, alt)
 
 
-def draw_grid(ax, values, role, window=None, padding=(0, 0), title=None):
-    """Draw a matrix (H, W) on the axes `ax`, each number in a cell of its role's colour in COLORS.
+def show_grids(alt, *grids):
+    """Show matrices of numbers side by side, such as X, "⋆", K, "=", Y.
 
-    window: (row, column, height, width) to outline; padding: how many rows and columns on each side
-    are drawn as padding; title: the role if not given.
-    """
-    from matplotlib.patches import Rectangle
-    height, width = values.shape
-    for i, j in itertools.product(range(height), range(width)):
-        inside = padding[0] <= i < height - padding[0] and padding[1] <= j < width - padding[1]
-        fill, edge = COLORS[role if inside else "padding"]
-        ax.add_patch(Rectangle((j, i), 1, 1, facecolor=fill, edgecolor=edge))
-        ax.text(j + .5, i + .5, f"{float(values[i, j]):g}", ha="center", va="center", fontsize=9)
-    if window is not None:
-        i, j, h, w = window
-        ax.add_patch(Rectangle((j, i), w, h, fill=False, edgecolor=COLORS["window"][1], linewidth=3))
-    ax.set(xlim=(-.1, width + .1), ylim=(height + .1, -.1), aspect="equal")
-    ax.set_title(role if title is None else title, fontsize=9)
-    ax.set_axis_off()
-
-
-def show_grids(alt, *grids, rows=1):
-    """Show matrices side by side, as many in each of the rows: each a dict of draw_grid's arguments.
-
-    Cells have the same size in every figure. alt: the figure's text for screen readers.
+    A grid is a sign, or a dict: values (H, W), role (in COLORS), window (row,
+    column, height, width) to outline, padding (rows, columns) on each side to
+    draw as such, title (else the role). alt: text for screen readers.
     """
     from matplotlib import pyplot as plt
-    cell, letter, title, columns = .34, .07, .35, len(grids) // rows  # inches
-    widths = [max(max(cell * (grid["values"].shape[1] + .2), letter * len(grid.get("title") or grid["role"]))
-                  for grid in grids[c::columns]) + .25 for c in range(columns)]
-    heights = [max(cell * (grid["values"].shape[0] + .2) for grid in grids[r * columns:(r + 1) * columns])
-               + title for r in range(rows)]
-    figure = plt.figure(figsize=(sum(widths), sum(heights) + .1))
-    for k, grid in enumerate(grids):
-        (r, c), (h, w) = divmod(k, columns), ((n + .2) * cell for n in grid["values"].shape)
-        left = sum(widths[:c]) + (widths[c] - w) / 2
-        bottom = sum(heights[r + 1:]) + (heights[r] - title - h) / 2 + .05
-        draw_grid(figure.add_axes((left / figure.get_figwidth(), bottom / figure.get_figheight(),
-                                   w / figure.get_figwidth(), h / figure.get_figheight())), **grid)
+    widths = [1 if isinstance(grid, str) else .5 + max(
+        grid["values"].shape[1], .24 * len(grid.get("title", grid["role"])))
+        for grid in grids]
+    height = 1.2 + max(len(grid["values"]) for grid in grids
+                       if not isinstance(grid, str))
+    figure, axes = plt.subplots(  # a cell measures .34 inches in every figure
+        1, len(grids), squeeze=False, width_ratios=widths,
+        figsize=(.34 * sum(widths), .34 * height), gridspec_kw={
+            "left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0})
+    for ax, grid, width in zip(axes.flat, grids, widths):
+        ax.set(xlim=(-width / 2, width / 2), ylim=(height / 2, -height / 2))
+        ax.set_axis_off()
+        if isinstance(grid, str):
+            ax.text(0, .5, grid, ha="center", va="center", fontsize=16)
+        else:
+            _draw_grid(ax, **grid)
     show_figure(figure, alt)
+
+
+def _draw_grid(ax, values, role, window=None, padding=(0, 0), title=None):
+    """Draw a matrix in the middle of the axes, half a cell further down."""
+    (h, w), (p, q) = values.shape, padding
+    x, y = -w / 2, .5 - h / 2
+    for i, j in itertools.product(range(h), range(w)):
+        inside = p <= i < h - p and q <= j < w - q
+        _rectangle(ax, (x + j, y + i), (1, 1), role if inside else "padding")
+        ax.text(x + j + .5, y + i + .5, f"{float(values[i, j]):g}",
+                ha="center", va="center", fontsize=9)
+    if window is not None:
+        i, j, height, width = window
+        _rectangle(ax, (x + j, y + i), (width, height), "window", lw=3)
+    ax.text(0, y - .2, role if title is None else title, ha="center",
+            fontsize=9)
+
+
+def _rectangle(ax, corner, size, role, **style):
+    from matplotlib.patches import Rectangle
+    fill, edge = COLORS[role]
+    ax.add_patch(Rectangle(corner, *size, fc=fill, ec=edge, **style))
+
+
+def draw_blocks(alt, blocks, down=False):
+    """Draw a network as boxes and arrows, from left to right or down.
+
+    blocks: a list, in the order of the data, of
+      ("conv", "3×3, 64")          a box: its kind in COLORS, and its text
+      ("× 2", [block, …])          a frame around blocks, and its text
+      ([block, …], [], …, "+")     paths, [] a bare line, and how they join
+    alt: the figure's text for screen readers.
+    """
+    from matplotlib import pyplot as plt
+    length, breadth = _extent(blocks)
+    turn = -1 if down else 1
+    width, height = (length, breadth)[::turn]
+    figure = plt.figure(figsize=(1.3 * width, .6 * height))
+    ax = figure.add_axes((.02, .02, .96, .96), xlim=(.2 * (not down), width + .02),
+                         ylim=(height + .02, .2 * down))
+    ax.set_axis_off()
+    _draw_blocks(ax, turn, blocks, 0, breadth / 2)
+    show_figure(figure, alt)
+
+
+def _extent(blocks):
+    """(length, breadth) in boxes, along and across the way of the data."""
+    sizes = [(0, 1)]
+    for *paths, last in blocks:
+        parts = [_extent(part) for part in (*paths, last)
+                 if isinstance(part, list)]
+        frame = isinstance(last, list)
+        sizes.append((max((n for n, _ in parts), default=0) + (not frame),
+                      sum(m for _, m in parts) + .7 * frame))
+    return sum(n for n, _ in sizes), max(m for _, m in sizes)
+
+
+def _draw_blocks(ax, turn, blocks, at, across):
+    """Draw the blocks from `at` on; turn -1 swaps along and across."""
+    def line(*points, style="-|>"):
+        ax.plot(*zip(*(point[::turn] for point in points)), "#333333", lw=1)
+        ax.annotate("", points[-1][::turn], points[-2][::turn], arrowprops={
+            "arrowstyle": style, "color": "#333333", "shrinkA": 0,
+            "shrinkB": 0})
+
+    def box(at, across, length, role, text):
+        _rectangle(ax, (at, across - .31)[::turn], (length, .62)[::turn], role)
+        ax.text(*(at + length / 2, across)[::turn], text, ha="center",
+                va="center", fontsize=9)
+
+    for *paths, last in blocks:
+        length, breadth = _extent([(*paths, last)])
+        end, side = at + length, across - breadth / 2
+        if isinstance(last, list):
+            _rectangle(ax, (at + .1, side + .05)[::turn],
+                       (length, breadth - .1)[::turn], "frame", ls="--")
+            ax.text(*(at + .15, side + .2)[::turn], paths[0], fontsize=9,
+                    va="center" if turn > 0 else "top")
+            _draw_blocks(ax, turn, last, at, across)
+        elif isinstance(paths[0], list):
+            for path in paths:
+                n, m = _extent(path)
+                lane, side = side + m / 2, side + m
+                fork = (at, across), (at, lane)
+                if path:
+                    line(*fork, style="-")
+                    fork = ()
+                    _draw_blocks(ax, turn, path, at, lane)
+                line(*fork, (at + n, lane), (end - .8, lane),
+                     (end - .8, across), (end - .5, across))
+            box(end - .5, across, .5, "activation", last)
+        else:
+            if at:
+                line((at, across), (at + .24, across))
+            box(at + .24, across, .76, paths[0], last)
+        at = end
 
 
 # ---- Exercises ----
 
-def check(answer, expected, *cases):
-    """Hold an answer against the expected one; AssertionError says how they differ.
+def check(answer, cases):
+    """Compare answer(*arguments) with what is right, for each of the cases.
 
-    With cases, tuples of arguments, both are functions and are called with each; else both are
-    tensors or numbers. Whole numbers must be equal, others may differ by rounding.
+    cases: a list of (arguments, right): a tuple, and a number, a tensor or a
+    list of numbers. Whole numbers must be equal, others may differ by
+    rounding. Prints "right", or "not yet" and what is wrong; never raises, so
+    that the cells below an unanswered exercise still run.
     """
-    pairs = [(answer(*case), expected(*case)) for case in cases] or [(answer, expected)]
-    for n, (got, want) in enumerate(pairs, 1):
-        if problem := _difference(torch.as_tensor(got).detach(), torch.as_tensor(want).detach()):
-            raise AssertionError(f"case {n} of {len(pairs)}: {problem}")
-    print("right" if not cases else f"right: {len(pairs)} of {len(pairs)} cases agree")
+    for n, (arguments, right) in enumerate(cases, 1):
+        try:  # with copies: an answer may work in place
+            problem = _difference(answer(*copy.deepcopy(arguments)), right)
+        except Exception as why:  # anything may go wrong in an answer
+            problem = f"{type(why).__name__}: {why}"
+        if problem:
+            print(f"not yet: case {n} of {len(cases)}: {problem}")
+            return
+    print("right")
 
 
 def _difference(got, want):
-    """What is wrong with a tensor, in words; "" if nothing is."""
+    """What is wrong with an answer, in words; "" if nothing is."""
+    if got is None:
+        return "it gives nothing (None): is the answer returned?"
+    got, want = (torch.as_tensor(x).detach().cpu() for x in (got, want))
     if got.shape != want.shape:
-        return f"the shape is {tuple(got.shape)}, expected {tuple(want.shape)}"
-    exact = not (got.is_floating_point() or want.is_floating_point())
+        return f"the shape is {(*got.shape,)}, not {(*want.shape,)}"
+    whole = not (got.is_floating_point() or want.is_floating_point())
     got, want = got.double(), want.double()
-    close = got == want if exact else torch.isclose(got, want, rtol=1e-4, atol=1e-5)
+    close = got == want if whole else got.isclose(want, 1e-4, 1e-5)
     if close.all():
         return ""
-    slips = {"the sign is turned round": -got} if got.numel() > 1 else {}
-    if got.dim() >= 2:
-        slips |= {"it is flipped both ways": got.flip(-2, -1), "rows and columns are swapped": got.mT}
+    slips = {"the sign is turned round": -got, "it is 1 too large": got - 1,
+             "it is 1 too small": got + 1}
+    if got.dim() > 1:
+        slips |= {"it is flipped both ways": got.flip(-2, -1),
+                  "rows and columns are swapped": got.mT}
     for slip, mended in slips.items():
-        if mended.shape == want.shape and torch.allclose(mended, want, rtol=1e-4, atol=1e-5):
+        if mended.shape == want.shape and mended.allclose(want, 1e-4, 1e-5):
             return slip
-    place, form = tuple((~close).nonzero()[0].tolist()), ".0f" if exact else "g"
-    return (f"{got[place].item():{form}}, expected {want[place].item():{form}}, at index {list(place)}; "
-            f"{int((~close).sum())} of {close.numel()} values are wrong")
+    place = (~close).nonzero()[0].tolist()
+    form, got, want = ".0f" if whole else "g", got[~close][0], want[~close][0]
+    return f"{got:{form}}, not {want:{form}}" + f", at index {place}" * any(
+        close.shape)
 
 
 # ---- Devices, one block ----
 
 def try_gpu(i=0):
-    """CUDA device i, else Apple's MPS, else the CPU; D2LMINI_DEVICE overrides. ValueError if i < 0."""
+    """CUDA device i, else Apple's MPS, else the CPU; D2LMINI_DEVICE overrides.
+    """
     if i < 0:
         raise ValueError(f"devices are numbered from 0, not {i}")
     if os.environ.get("D2LMINI_DEVICE"):
@@ -838,29 +949,31 @@ def try_gpu(i=0):
         return torch.device("cuda", i)
     if i > 0:
         warnings.warn(f"there is no GPU {i}: taking the CPU", stacklevel=2)
-    return torch.device("mps" if i == 0 and torch.backends.mps.is_available() else "cpu")
+    mps = i == 0 and torch.backends.mps.is_available()
+    return torch.device("mps" if mps else "cpu")
 
 
 def try_all_gpus():
-    """All CUDA devices; where there is none or D2LMINI_DEVICE is set, [try_gpu()]."""
-    count = 0 if os.environ.get("D2LMINI_DEVICE") else torch.cuda.device_count()
+    """All CUDA devices; without one, or with D2LMINI_DEVICE, [try_gpu()]."""
+    chosen = os.environ.get("D2LMINI_DEVICE")
+    count = 0 if chosen else torch.cuda.device_count()
     return [torch.device("cuda", i) for i in range(count)] or [try_gpu()]
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions plus their input (He et al. 2015); notebook 12.
+    """Two 3x3 convolutions plus their input (He et al. 2015); notebook 12."""
 
-    (N, input_channels, H, W) -> (N, num_channels, H / strides, W / strides), rounded up; RuntimeError
-    where the shape changes and use_1x1conv is off.
-    """
-
-    def __init__(self, input_channels, num_channels, use_1x1conv=False, strides=1):
+    def __init__(self, input_channels, num_channels, use_1x1conv=False,
+                 strides=1):
         super().__init__()
-        self.conv1 = nn.Conv2d(input_channels, num_channels, kernel_size=3, padding=1, stride=strides)
-        self.conv2 = nn.Conv2d(num_channels, num_channels, kernel_size=3, padding=1)
-        self.conv3 = (nn.Conv2d(input_channels, num_channels, kernel_size=1, stride=strides)
-                      if use_1x1conv else None)
-        self.bn1, self.bn2 = nn.BatchNorm2d(num_channels), nn.BatchNorm2d(num_channels)
+        self.conv1 = nn.Conv2d(input_channels, num_channels, kernel_size=3,
+                               padding=1, stride=strides)
+        self.conv2 = nn.Conv2d(num_channels, num_channels, kernel_size=3,
+                               padding=1)
+        self.conv3 = nn.Conv2d(input_channels, num_channels, kernel_size=1,
+                               stride=strides) if use_1x1conv else None
+        self.bn1 = nn.BatchNorm2d(num_channels)
+        self.bn2 = nn.BatchNorm2d(num_channels)
 
     def forward(self, X):
         Y = F.relu(self.bn1(self.conv1(X)))

@@ -1,7 +1,10 @@
 """What the Makefile does to a reader's files."""
+import os
 import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = [".venv/x", ".pytest_cache/x", ".ruff_cache/x", "build/colab/x",
@@ -18,6 +21,7 @@ def files(folder):
             for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the Makefile is for a Unix shell")
 def test_clean_deletes_what_runs_leave_behind_and_nothing_else(tmp_path):
     kept = KEPT + [f"{name}/mine.ipynb" for name in HOSTILE]
     made = MADE + [f"{name}/{cache}/x" for name in HOSTILE
