@@ -829,8 +829,8 @@ def draw_blocks(alt, blocks, down=False):
     turn = -1 if down else 1
     width, height = (length, breadth)[::turn]
     figure = plt.figure(figsize=(1.3 * width, .6 * height))
-    ax = figure.add_axes((.02, .02, .96, .96), xlim=(.2 * (not down), width + .02),
-                         ylim=(height + .02, .2 * down))
+    ax = figure.add_axes((.02, .02, .96, .96), ylim=(height + .02, .2 * down),
+                         xlim=(.2 * (not down), width + .02))
     ax.set_axis_off()
     _draw_blocks(ax, turn, blocks, 0, breadth / 2)
     show_figure(figure, alt)
