@@ -236,15 +236,15 @@ print(json.dumps([what_is_wrong(each) for each in json.load(sys.stdin)]))
 """
 
 
-def parsed(cell):
-    """The statements of a code cell, without lines for IPython (% and !)."""
-    return ast.parse(re.sub(r"^[%!].*$", "", cell.source, flags=re.M)).body
+def python(cell):
+    """The source of a code cell without lines for IPython (% and !)."""
+    return re.sub(r"^[%!].*$", "", cell.source, flags=re.M)
 
 
 def statements(cell):
-    """The same, and none where not_python() finds a fault."""
+    """What ast makes of it: nothing where not_python() finds a fault."""
     try:
-        return parsed(cell)
+        return ast.parse(python(cell)).body
     except SyntaxError:
         return []
 
@@ -252,7 +252,7 @@ def statements(cell):
 def not_python(notebook, path):
     for cell in code_cells(notebook):
         try:
-            parsed(cell)
+            ast.parse(python(cell))
         except SyntaxError as why:
             yield f"{called(cell)} is not Python ({why.msg}): mend it"
 
@@ -343,7 +343,7 @@ def missing_names(source):
 
 def name_faults(cell, above):
     """What is wrong with the names in a cell; above: names defined before."""
-    missing, says = missing_names(cell.source), set(needed_from_above(cell))
+    missing, says = missing_names(python(cell)), set(needed_from_above(cell))
     for name in sorted(missing - says):
         hint = (f"begin it with '# Needs {name} from above.'" if name in above
                 else "pass it in, or define or import it there")
