@@ -283,7 +283,7 @@ G = "def g(x):\n    return f(x)"
 NEEDS_F = "# Needs f from above.\n"
 DEFINITIONS = {  # name: (the cells, what is reported)
     "imports and constants": (
-        ["import math\n\nRATES = [0.1]\nsize = 3 * 5\n\n\n"
+        ["import math\n\nRATES = torch.tensor([0.1])\nsize = 3 * 5\n\n\n"
          "def f(x):\n    return math.pi * RATES[0] * F.relu(x) * size"], None),
     "a class": (["class A(nn.Module):\n    def forward(self, X):\n"
                  "        return super().forward(X)"], None),
@@ -328,6 +328,8 @@ DEFINITIONS = {  # name: (the cells, what is reported)
     "an example": ([F + "\n\n\nf(1)"], "defines f also runs 'f(1)'"),
     "data": (["net = nn.ReLU()\n\n\n" + F], "also runs 'net = nn.ReLU()'"),
     "data with a capital": (["X = torch.rand(3)\n\n\n" + F], "also runs 'X ="),
+    "data with a capital and a number": (
+        ["X4 = torch.rand(3)\n\n\n" + F], "also runs 'X4 ="),
     "a check": ([F + "\n\n\nassert f(1) == 2"], "also runs 'assert"),
     "draws, and is used": (["def show():\n    plt.plot([1])\n\n\nshow()"],
                            "defines show also runs 'show()'"),

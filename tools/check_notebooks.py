@@ -258,7 +258,7 @@ def not_python(notebook, path):
 
 
 def is_constant(statement):
-    """True for NAME = … and for a name that gets a number, a text, a list."""
+    """True for NAMES = … and for a name that gets a number, text or list."""
     if not isinstance(statement, ast.Assign):
         return False
     parts = [part for target in statement.targets for part in ast.walk(target)]
@@ -267,7 +267,7 @@ def is_constant(statement):
     names = [part.id for part in parts if isinstance(part, ast.Name)]
     literal = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.BinOp,
                ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)
-    return (all(name.isupper() and len(name) > 1 for name in names)
+    return (all(re.fullmatch("[A-Z]{2}[A-Z0-9_]*", name) for name in names)
             or all(isinstance(part, literal)
                    for part in ast.walk(statement.value)))
 
