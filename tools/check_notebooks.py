@@ -272,11 +272,14 @@ def is_constant(statement):
                    for part in ast.walk(statement.value)))
 
 
-def examples(cell):
-    """The statements that neither import, nor define, nor set a constant."""
+def is_example(statement):
+    """True if it neither imports, nor defines, nor sets a constant."""
     quiet = (*DEFINITIONS, ast.Import, ast.ImportFrom)
-    return [statement for statement in statements(cell)
-            if not isinstance(statement, quiet) and not is_constant(statement)]
+    return not isinstance(statement, quiet) and not is_constant(statement)
+
+
+def examples(cell):
+    return list(filter(is_example, statements(cell)))
 
 
 def defined(cell):
