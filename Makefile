@@ -3,13 +3,15 @@
 # make test       the only command a contributor needs
 
 NB     ?=
+SEEDS  ?= 0 1 2
+ONLY   ?=
 PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/ready
 LINTER := .venv/linter-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test run colab lint clean
+.PHONY: help lab test run results colab lint clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | \
@@ -36,6 +38,10 @@ test: $(READY)  ## Run every notebook and every test (NB=06 or NB=lenet: one not
 
 run: $(READY)  ## Run the notebooks and store their outputs (NB=06 or NB=lenet: one notebook only)
 	$(BIN)/python tools/run.py $(NB)
+	$(BIN)/python tools/navigation.py
+
+results: $(READY)  ## Train what is missing in data/results.jsonl (SEEDS="0 1 2", ONLY=lenet)
+	$(BIN)/python tools/results.py --seeds $(SEEDS) --only "$(ONLY)"
 	$(BIN)/python tools/navigation.py
 
 colab: $(READY)  ## Write copies of the notebooks that need no other file, into build/colab
