@@ -248,8 +248,10 @@ MAY_BE = {
     "long blocks of code": more(3, "\n\n```\n" + "x = 1\n# why\n" * 99
                                 + "```"),
     "a long formula": more(3, "\n\n$$" + " x + y" * 200 + "$$"),
-    "a long text, and a long discussion of its own":
-        more(6, "\n" + "so " * 140),
+    "a long text, and a long discussion of its own": source(
+        6, f"<details>{' so' * 140}</details>{' so' * 140}"),
+    "a long text and links": source(
+        7, f"## The end\n\n{'so ' * 147}\n\n{LINE}"),
     "a comment in a block of code": more(3, "\n\n```\n# Why?\n```"),
     "two code cells in a row": inserted(2, code("z = 1")),
     "an exercise, then a code cell": inserted(6, code("z = 1")),

@@ -39,7 +39,7 @@ def copied(number, *names):
     cells = {name: sources for cell, sources
              in check_notebooks.definitions(NOTEBOOKS[number])
              for name in check_notebooks.defined(cell)
-             if check_notebooks.missing_names(cell.source)
+             if check_notebooks.missing_names(check_notebooks.python(cell))
              <= set(check_notebooks.needed_from_above(cell))}
     found = []
     for name in names:

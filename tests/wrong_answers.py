@@ -5,6 +5,14 @@ A text may use the exercise's solution, such as diagonal_solution, what the
 notebook defines, torch, nn, F and d2l. It must give an answer, not stop.
 """
 WRONG_ANSWERS = {
+    "00": {
+        "mean": [
+            "lambda a, b: a + b",
+            "lambda a, b: a + b / 2",
+            "lambda a, b: (a + b) // 2",
+            "lambda a, b: (a - b) / 2",
+        ],
+    },
     "02": {
         "output_size": [
             "lambda n_h, n_w, k_h, k_w: [n_h - k_h, n_w - k_w]",
