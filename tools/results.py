@@ -32,7 +32,6 @@ from unittest import mock
 
 import nbformat
 import torch
-from matplotlib import pyplot as plt
 from torch import nn
 from torch.nn import functional as F
 
@@ -244,9 +243,8 @@ def recorded(run, seed):
 
 
 def _execute(source, name, **replaced):
-    """Run a program with what the bootstrap cell imports."""
-    names = {"torch": torch, "nn": nn, "F": F, "plt": plt, "d2l": d2l,
-             "__name__": name}
+    """Run a program with what the bootstrap cell imports for training."""
+    names = {"torch": torch, "nn": nn, "F": F, "d2l": d2l, "__name__": name}
     with mock.patch.multiple(d2l, **replaced):
         exec(compile(source, name, "exec"), names)
 
