@@ -247,7 +247,7 @@ MAY_BE = {
                          + "| a b | c |\n" * 99),
     "long blocks of code": more(3, "\n\n```\n" + "x = 1\n# why\n" * 99
                                 + "```"),
-    "a long formula": more(3, "\n\n$$" + " x + y" * 200 + "$$"),
+    "a long formula": more(3, "\n\n$$\n" + "x + y\n" * 200 + "$$"),
     "a long text, and a long discussion of its own": source(
         6, f"<details>{' so' * 140}</details>{' so' * 140}"),
     "a long text and links": source(
