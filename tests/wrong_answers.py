@@ -5,6 +5,56 @@ A text may use the exercise's solution, such as diagonal_solution, what the
 notebook defines, torch, nn, F and d2l. It must give an answer, not stop.
 """
 WRONG_ANSWERS = {
+    "01": {
+        "count_weights": [
+            "lambda n, delta: [n ** 2, (2 * n - 1) ** 2, (2 * delta + 1) ** 2]",
+            "lambda n, delta: [n ** 4, n ** 2, (2 * delta + 1) ** 2]",
+            "lambda n, delta: [n ** 4, (2 * n + 1) ** 2, (2 * delta + 1) ** 2]",
+            "lambda n, delta: [n ** 4, (2 * n - 1) ** 2, (2 * delta) ** 2]",
+            "lambda n, delta: [n ** 4, (2 * n - 1) ** 2, delta ** 2]",
+            "lambda n, delta: (2 * delta + 1) ** 2",
+        ],
+        "per_pixel": [
+            "lambda X, V: (X @ V).permute(2, 0, 1)",  # PyTorch's order
+            "lambda X, V: X @ V.mT if V.shape[0] == V.shape[1] else X @ V",
+            "lambda X, V: X.sum(2, keepdim=True) * V.sum(0)",
+            "lambda X, V: (X @ V).sum((0, 1))",
+            "lambda X, V: X",
+        ],
+        "over_edge": [
+            "lambda n, delta: 4 * n * delta",  # the corners twice
+            "lambda n, delta: 4 * delta * (n - 2 * delta)",  # no corners
+            "lambda n, delta: (n - 2 * delta) ** 2",  # those inside
+            "lambda n, delta: n ** 2 - (n - delta) ** 2",
+            "lambda n, delta: 4 * n - 4",
+        ],
+        "found_row": [
+            "lambda image: slide(image[None], place(0, 0)[:3, :3] * 2 - 1)[0]"
+            ".argmax().item()",  # counted through all the windows
+            "lambda image: image.nonzero()[-1, 0].item()",
+            "lambda image: found_row_solution(image) + 1",
+            "lambda image: image.nonzero()[0, 1].item()",  # the column
+            "lambda image: slide(image[None], place(0, 0)[:3, :3] * 2 - 1)"
+            ".max().item()",
+        ],
+        "corr1d": [
+            "lambda X, K: corr1d_solution(X, K.flip(2))",
+            "lambda X, K: corr1d_solution(X, K).T",
+            "lambda X, K: corr1d_solution(X, K)[:, ::K.shape[2]]",
+            "lambda X, K: corr1d_solution(X[:1], K[:, :1])",
+            "lambda X, K: corr1d_solution(X, K) / K.shape[2]",
+            "lambda X, K: F.conv1d(X[None], K, padding=1)[0]",
+        ],
+        "convolve": [
+            # Cross-correlation; where the vectors overlap wholly; products
+            # that belong nowhere; as long as the first vector
+            "lambda f, g: convolve_solution(f, g.flip(0))",
+            "lambda f, g: convolve_solution(f, g)[len(g) - 1:len(f)]",
+            "lambda f, g: torch.outer(f, g).flatten()",
+            "lambda f, g: convolve_solution(f, g)[:len(f)]",
+            "lambda f, g: convolve_solution(f, g).flip(0)",
+        ],
+    },
     "00": {
         "mean": [
             "lambda a, b: a + b",
@@ -153,6 +203,68 @@ WRONG_ANSWERS = {
             "lambda net, X, n: net[:2](X)",
             "lambda net, X, n: net[:3 * n](X)",  # pooled
             "lambda net, X, n: net[:3 * n - 2](X)",  # not yet activated
+        ],
+    },
+    "04": {
+        "learned": [
+            "lambda c_i, c_o, h, w: [c_o * c_i * h * w, 1]",
+            "lambda c_i, c_o, h, w: [c_o * h * w, c_o]",
+            "lambda c_i, c_o, h, w: [c_o * c_i * h * w, c_i]",
+            "lambda c_i, c_o, h, w: [c_o * c_i * h * h, c_o]",
+            "lambda c_i, c_o, h, w: [c_o * c_i * h * w, c_o * c_i]",
+            "lambda c_i, c_o, h, w: c_o * (c_i * h * w + 1)",
+        ],
+        "one_kernel": [
+            # Cross-correlation of the kernels, as large as it can be; the
+            # flipped kernel; K2 in full at every number of K1, and added up
+            "lambda K1, K2: one_kernel_solution(K1, K2.flip(0, 1))",
+            "lambda K1, K2: one_kernel_solution(K1, K2).flip(0, 1)",
+            "lambda K1, K2: torch.kron(K1, K2)",
+            "lambda K1, K2: K1 + K2",
+            "lambda K1, K2: K1 * K2",
+            "lambda K1, K2: one_kernel_solution(K1, K2).T",
+        ],
+        "costs": [
+            "lambda *layer: costs_solution(*layer)[:2] * 2",
+            # Padding on one side only; no padding; no stride; channels once;
+            # the stride the wrong way round; three times for the way back
+            "lambda i, o, k, n, p, s: costs_solution("
+            "i, o, k, [a + b for a, b in zip(n, p)], (0, 0), s)",
+            "lambda i, o, k, n, p, s: costs_solution(i, o, k, n, (0, 0), s)",
+            "lambda i, o, k, n, p, s: costs_solution(i, o, k, n, p, (1, 1))",
+            "lambda i, o, k, n, p, s: costs_solution(1, o, k, n, p, s)",
+            "lambda i, o, k, n, p, s: costs_solution(o, i, k, n, p, s)",
+            "lambda *layer: [c * m for c, m in zip("
+            "costs_solution(*layer), (1, 1, 1.5, 1))]",
+        ],
+        "factors": [
+            "lambda n, k, p: [2, *factors_solution(n, k, p)[1:]]",
+            "lambda n, k, p: [4, 1, factors_solution(n, k, p)[2]]",
+            "lambda n, k, p: [4, 4, factors_solution(n, k, p)[2]]",
+            "lambda n, k, p: [*factors_solution(n, k, p)[:2], 1 / k ** 2]",
+            "lambda n, k, p: [*factors_solution(n, k, p)[:2], 1 / k]",
+            "lambda n, k, p: [f ** -1 for f in factors_solution(n, k, p)]",
+            "lambda n, k, p: [f ** 0.5 for f in factors_solution(n, k, p)]",
+        ],
+        "different_sums": [
+            "lambda numbers: 1",
+            "lambda numbers: len(numbers)",
+            # In double precision; forth and back only
+            "lambda numbers: different_sums_solution(numbers.double())",
+            "lambda numbers: len({sum(numbers.tolist()),"
+            " sum(numbers.flip(0).tolist())})",
+            "lambda numbers: different_sums_solution(numbers[:2])",
+        ],
+        "window_matrix": [
+            # A row for each place; the places column by column; the channels
+            # side by side; windows that don't overlap
+            "lambda X, h, w: window_matrix_solution(X, h, w).T",
+            "lambda X, h, w: window_matrix_solution(X.mT, w, h)",
+            "lambda X, h, w: torch.cat([window_matrix_solution("
+            "x[None], h, w) for x in X], 1)",
+            "lambda X, h, w: F.unfold(X[None], (h, w), stride=(h, w))[0]",
+            "lambda X, h, w: window_matrix_solution(X, w, h)",
+            "lambda X, h, w: X.reshape(h * w * len(X), -1)",
         ],
     },
 }
