@@ -79,7 +79,7 @@ EXTRA = {"06-lenet": [("LeNet", "steady", LENET_STEADY)]}
 
 def planned(folder):
     """The runs that the notebooks in the folder hold, and the extra ones."""
-    own, extra = [], []
+    runs, extra = [], []
     for path in sorted(folder.glob("*.ipynb")):
         before = []
         for cell in nbformat.read(path, as_version=4).cells:
@@ -87,18 +87,18 @@ def planned(folder):
                 continue
             name, tags = _name(cell, path), set(cell.metadata.get("tags", ()))
             if name:
-                own.append(_run(*name, path, before, cell.source))
+                runs.append(_run(*name, path, before, cell.source))
             if not tags & NOT_BEFORE:
                 before += _statements(cell.source, path)
         extra += [_run(network, recipe, path, before, source)
                   for network, recipe, source in EXTRA.get(path.stem, ())]
-    names = [(run.network, run.recipe) for run in own]
+    names = [(run.network, run.recipe) for run in runs]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two cells train {' by '.join(name)}: give one "
                              "another network or recipe in its metadata")
-    return own + [run for run in extra
-                  if (run.network, run.recipe) not in names]
+    runs += [run for run in extra if (run.network, run.recipe) not in names]
+    return sorted(runs, key=lambda run: run.notebook)
 
 
 def _name(cell, path):
