@@ -284,6 +284,7 @@ F = "def f(x):\n    return 2 * x"
 G = "def g(x):\n    return f(x)"
 NEEDS_F = "# Needs f from above.\n"
 DEFINITIONS = {  # name: (the cells, what is reported)
+    "a name of torch's, for itself": (["def nn(x):\n    return x"], None),
     "imports and constants": (
         ["import math\n\nRATES = torch.tensor([0.1])\nsize = 3 * 5\n\n\n"
          "def f(x):\n    return math.pi * RATES[0] * F.relu(x) * size"], None),
@@ -302,6 +303,10 @@ DEFINITIONS = {  # name: (the cells, what is reported)
             "needs d2l where it is copied: pass it in"),
     "data of the notebook": (["W = torch.rand(3)", F.replace("2", "W")],
                              "needs W where it is copied"),
+    "a class of the notebook": (["class A(Base):\n    pass"],
+                                "needs Base where it is copied"),
+    "data in a default": (["def f(x=W):\n    return x"],
+                          "needs W where it is copied"),
     "data in a method": (["class A:\n    def f(self, X):\n"
                           "        return [X @ W for _ in range(2)]"],
                          "needs W where it is copied"),
@@ -347,7 +352,9 @@ def reports():
                  for cell in cells]
         planted[Path(name)] = notebook(
             [code(text, *filter(None, [tag])) for tag, text in pairs])
-    alone = check_notebooks.faults_of_definitions(planted)
+    with pytest.MonkeyPatch.context() as patch:  # it shall not matter
+        patch.setenv("PYTHONPATH", str(ROOT))
+        alone = check_notebooks.faults_of_definitions(planted)
     return {path.name: [*check_notebooks.mixed_cells(nb, path), *alone[path]]
             for path, nb in planted.items()}
 

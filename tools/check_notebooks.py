@@ -330,8 +330,7 @@ def definitions(notebook):
 def global_names(scope):
     """Names that a scope of the symbol table takes from the module."""
     names = {symbol.get_name() for symbol in scope.get_symbols()
-             if symbol.is_referenced()
-             and (symbol.is_global() or scope.get_type() == "module")}
+             if symbol.is_referenced() and symbol.is_global()}
     return names.union(*map(global_names, scope.get_children()))
 
 
