@@ -217,6 +217,8 @@ PLANTED = {
     "double: the start cell has no double(…)":
         replaced(4, "def double", "def treble"),
     "has no list double_cases": replaced(4, "double_cases = [", "cases = ["),
+    "double: the start cell has no list":
+        replaced(4, "[((1,), 2), ((3,), 6)]", "cases_for(double)"),
     "start cell is not 'not yet …'": stands_wrong(4, "right\n"),
     "no cell tagged solution follows": tagged(5),
     "tagged solution follows its start cell": lambda nb: nb.cells.pop(5),
