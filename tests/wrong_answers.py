@@ -7,9 +7,11 @@ notebook defines, torch, nn, F and d2l. It must give an answer, not stop.
 WRONG_ANSWERS = {
     "01": {
         "count_weights": [
-            "lambda n, delta: [n ** 2, (2 * n - 1) ** 2, (2 * delta + 1) ** 2]",
+            "lambda n, delta: [n ** 2, (2 * n - 1) ** 2, "
+            "(2 * delta + 1) ** 2]",
             "lambda n, delta: [n ** 4, n ** 2, (2 * delta + 1) ** 2]",
-            "lambda n, delta: [n ** 4, (2 * n + 1) ** 2, (2 * delta + 1) ** 2]",
+            "lambda n, delta: [n ** 4, (2 * n + 1) ** 2, "
+            "(2 * delta + 1) ** 2]",
             "lambda n, delta: [n ** 4, (2 * n - 1) ** 2, (2 * delta) ** 2]",
             "lambda n, delta: [n ** 4, (2 * n - 1) ** 2, delta ** 2]",
             "lambda n, delta: (2 * delta + 1) ** 2",
