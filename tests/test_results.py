@@ -452,7 +452,7 @@ def test_one_table_of_all_results(project, readme):
         f"| Large | {sgd} | 3,190 | 3,176 | 0 | not run here |  |  |"]
     text = " ".join(lines)
     assert "on a CPU with 1 or 2 threads where no GPU is named." in text
-    assert "note: a note, one run. book: a book, lowest to highest" in text
+    assert "- note: a note, one run. - book: a book, lowest to" in text
     assert "nobody" not in text
 
 

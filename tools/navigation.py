@@ -145,7 +145,7 @@ on the 10,000 test images: the mean of the runs (lowest to highest). Plain SGD
 takes steps of one size, as the documents do; momentum with one cycle is the
 recipe of notebook 07. lr is the learning rate. A training step sees one
 batch. Multiply-adds are for one image. Seconds, with the evaluation, are the
-median of the runs"""
+median of the runs{where}. Elsewhere is what others report for the network:"""
 RESULTS = re.compile(r"(?<=<!-- results: tools/navigation.py -->\n).*?"
                      r"(?=<!-- end of results -->)", re.DOTALL)
 
@@ -170,11 +170,13 @@ def results_text():
         for device in dict.fromkeys(r["device"] for r in own) or [None]:
             rows.append(row(run, [record for record in own
                                   if record["device"] == device], there))
-    legend = LEGEND + processors(records) + "." + "".join(
-        f" {name}: {about['what']}, {runs_of(about)}."
-        for name, about in sources.items())
-    legend = textwrap.fill(" ".join(legend.split()), 79,
-                           break_on_hyphens=False)
+    legend = [LEGEND.replace("{where}", processors(records)), *(
+        f"- {name}: {about['what']}, {runs_of(about)}."
+        for name, about in sources.items())]
+    legend = "\n".join(textwrap.fill(" ".join(part.split()), 79,
+                                     break_on_hyphens=False,
+                                     subsequent_indent="  " * (part[0] == "-"))
+                       for part in legend)
     return "\n".join([HEAD, *rows, "", legend, ""])
 
 
