@@ -269,4 +269,79 @@ WRONG_ANSWERS = {
             "lambda X, h, w: X.reshape(h * w * len(X), -1)",
         ],
     },
+    "05": {
+        "min_pool": [
+            "lambda X, p, q: d2l.pool2d(X, (p, q))",
+            "lambda X, p, q: d2l.pool2d(-X, (p, q))",
+            "lambda X, p, q: -d2l.pool2d(X, (p, q))",
+            "lambda X, p, q: min_pool_solution(X, q, p)",
+            "lambda X, p, q: d2l.pool2d(X, (p, q), 'avg')",
+            "lambda X, p, q: X.min()",
+        ],
+        "avg_by_conv": [
+            # Adds the channels up; no division; divided by the channels,
+            # too; the stride of the window
+            "lambda X, p, q: F.conv2d(X, torch.ones(2, 2, p, q) / (p * q))",
+            "lambda X, p, q: avg_by_conv_solution(X, p, q) * p * q",
+            "lambda X, p, q: avg_by_conv_solution(X, p, q) / X.shape[1]",
+            "lambda X, p, q: F.avg_pool2d(X, (p, q))",
+            "lambda X, p, q: avg_by_conv_solution(X, q, p)",
+            "lambda X, p, q: avg_by_conv_solution(X, p, q).mean(1)",
+        ],
+        "max_by_relu": [
+            # Starts with 0; compares with the first number only
+            "lambda X, p, q: F.relu(d2l.pool2d(X, (p, q)))",
+            "lambda X, p, q: d2l.pool2d(X, (1, q))[:len(X) - p + 1]",
+            "lambda X, p, q: d2l.pool2d(X, (p, q), 'avg')",
+            "lambda X, p, q: -max_by_relu_solution(-X, p, q)",
+            "lambda X, p, q: max_by_relu_solution(X, q, p)",
+            "lambda X, p, q: X[p - 1:, q - 1:]",  # the last, not the largest
+        ],
+        "comparisons": [
+            "lambda c, h, w, k, p, s: c * h * w * (k[0] * k[1] - 1)",
+            "lambda c, h, w, k, p, s: comparisons_solution("
+            "c, h, w, k, (0, 0), s)",
+            "lambda c, h, w, k, p, s: comparisons_solution("
+            "c, h, w, k, p, k)",
+            "lambda c, h, w, k, p, s: comparisons_solution("
+            "1, h, w, k, p, s)",
+            # n comparisons for n numbers; padding once; h and w swapped
+            "lambda c, h, w, k, p, s: comparisons_solution(c, h, w, k, p, s)"
+            " // (k[0] * k[1] - 1) * k[0] * k[1]",
+            "lambda c, h, w, k, p, s: comparisons_solution("
+            "c, h + p[0], w + p[1], k, (0, 0), s)",
+            "lambda c, h, w, k, p, s: comparisons_solution("
+            "c, w, h, k, p, s)",
+        ],
+        "expected": [
+            "lambda q, n: [q, q]",
+            "lambda q, n: [q / n, 1 - (1 - q) ** n]",
+            "lambda q, n: [q, q ** n]",  # all of them are 1
+            "lambda q, n: [q, n * q]",
+            "lambda q, n: [q, (1 - q) ** n]",  # none of them is 1
+            "lambda q, n: [1 - (1 - q) ** n, q]",
+            "lambda q, n: [q, 1]",
+        ],
+        "softmax_pool": [
+            # Only the sign of beta; only its size; no beta; the sign
+            # turned round; the weights only; a mean of the weighted
+            "lambda X, p, q, beta: softmax_pool_solution("
+            "X, p, q, (beta > 0) - (beta < 0))",
+            "lambda X, p, q, beta: softmax_pool_solution("
+            "X, p, q, 99 * ((beta > 0) - (beta < 0)))",
+            "lambda X, p, q, beta: softmax_pool_solution("
+            "X, p, q, abs(beta))",
+            "lambda X, p, q, beta: softmax_pool_solution(X, p, q, 1)",
+            "lambda X, p, q, beta: softmax_pool_solution(X, p, q, -beta)",
+            "lambda X, p, q, beta: softmax_pool_solution("
+            "X, p, q, min(max(beta, -3), 5))",
+            "lambda X, p, q, beta: softmax_pool_solution(X, p, q, beta)"
+            " / (p * q)",
+            "lambda X, p, q, beta: d2l.pool2d(X, (p, q), 'avg')",
+            "lambda X, p, q, beta: d2l.pool2d(X, (p, q))",
+            # Softmax over the whole image
+            "lambda X, p, q, beta: d2l.pool2d(X * (beta * X).flatten()"
+            ".softmax(0).reshape(X.shape), (p, q), 'avg') * p * q",
+        ],
+    },
 }
