@@ -228,6 +228,8 @@ PLANTED = {
     "solution has no line": replaced(5, "(double_solution,", "(double,"),
     "solution is not 'right'": stands_wrong(5, "not yet: case 2 of 2\n"),
     "of the solution is not 'right'": stands_wrong(5, ""),
+    "output of the solution is not 'right'":
+        stands_wrong(5, "right\nnot yet: case 2 of 2\n"),
     "the solution is not folded": lambda nb: nb.cells[5].metadata.pop(
         "jupyter"),
     "is a solution without a start cell": tagged(4),
