@@ -344,4 +344,32 @@ WRONG_ANSWERS = {
             ".softmax(0).reshape(X.shape), (p, q), 'avg') * p * q",
         ],
     },
+    "07": {
+        "training_megabytes": [
+            "lambda net, X: training_megabytes_solution(net, X[:1])",
+            "lambda net, X: training_megabytes_solution(net, X[:0])",
+            "lambda net, X: 1e6 * training_megabytes_solution(net, X) / 2**20",
+            "lambda net, X: training_megabytes_solution(net, X)"
+            " - 12e-6 * sum(p.numel() for p in net.parameters())",
+        ],
+        "flip_some": [
+            "lambda X, chosen: X.flip(-1)",
+            "lambda X, chosen: X",
+            "lambda X, chosen: flip_some_solution(X, ~chosen)",
+            "lambda X, chosen: torch.where("
+            "chosen[:, None, None, None], X.flip(-2), X)",
+            "lambda X, chosen: flip_some_solution(X, chosen)[chosen]",
+        ],
+        "rate": [
+            # A straight climb, a straight fall, the rest right; no schedule
+            "lambda k, steps, peak: peak / 25 + (peak - peak / 25) * k"
+            " / (0.3 * steps - 1) if k < 0.3 * steps"
+            " else rate_solution(k, steps, peak)",
+            "lambda k, steps, peak: peak * (steps - 1 - k) / (0.7 * steps)"
+            " + peak / 250_000 if k >= 0.3 * steps"
+            " else rate_solution(k, steps, peak)",
+            "lambda k, steps, peak: rate_solution(k + 1, steps, peak)",
+            "lambda k, steps, peak: peak",
+        ],
+    },
 }
