@@ -210,6 +210,7 @@ def test_taught_momentum_and_one_cycle_are_the_modules():
                                       (d2l.momentum, d2l.one_cycle)):
         weight = nn.Parameter(torch.tensor([2.0, -3.0]))
         optimizer = optimizer_of([weight], lr=0.05)
+        settings = dict(optimizer.defaults)  # the schedule has its own
         schedule, history = schedule_of(optimizer, 20), []
         for _ in range(20):
             optimizer.zero_grad()
@@ -218,7 +219,7 @@ def test_taught_momentum_and_one_cycle_are_the_modules():
             history.append((schedule.get_last_lr(), weight.tolist(),
                             optimizer.param_groups[0]["momentum"]))
             schedule.step()
-        histories.append((type(optimizer), history))
+        histories.append((type(optimizer), settings, history))
     assert histories[0] == histories[1]
 
 
