@@ -372,4 +372,163 @@ WRONG_ANSWERS = {
             "lambda k, steps, peak: peak",
         ],
     },
+    "10": {
+        "last_side": [
+            "lambda n: n // 32",
+            "lambda n: max(1, n // 32)",
+            "lambda n: n / 32",
+            "lambda n: (n + 1) // 2",  # one halving
+        ],
+        "parameters": [
+            "lambda convs, dense: sum(i * k * k * o for i, o, k in convs)"
+            " + sum(i * o for i, o in dense)",
+            "lambda convs, dense: sum((i * k + 1) * o for i, o, k in convs)"
+            " + sum((i + 1) * o for i, o in dense)",
+            "lambda convs, dense: sum(i * k * k * o + 1 for i, o, k in convs)"
+            " + sum(i * o + 1 for i, o in dense)",
+            "lambda convs, dense: parameters_solution(convs, [])",
+        ],
+        "two_threes": [
+            # No ReLU; no padding; all padding first; a ReLU at the end only,
+            # and there too; one convolution only
+            "lambda X, a, b: F.conv2d(F.conv2d(X, a, padding=1), b,"
+            " padding=1)",
+            "lambda X, a, b: F.conv2d(F.relu(F.conv2d(F.pad(X, 4 * (1,)),"
+            " a)), b)",
+            "lambda X, a, b: F.conv2d(F.relu(F.conv2d(X, a, padding=2)), b)",
+            "lambda X, a, b: F.relu(F.conv2d(F.conv2d(X, a, padding=1), b,"
+            " padding=1))",
+            "lambda X, a, b: F.relu(two_threes_solution(X, a, b))",
+            "lambda X, a, b: F.conv2d(X, a, padding=1)",
+        ],
+        "smoothed_loss": [
+            "lambda scores, y, eps: F.cross_entropy(scores, y)",
+            # softmax over the batch; the sum; eps of the others only, among
+            # n - 1 classes; eps for each class
+            "lambda scores, y, eps: (1 - eps) * F.nll_loss("
+            "scores.log_softmax(0), y) - eps * scores.log_softmax(0).mean()",
+            "lambda scores, y, eps: len(y) * smoothed_loss_solution("
+            "scores, y, eps)",
+            "lambda scores, y, eps: (1 - eps) * F.cross_entropy(scores, y)",
+            "lambda scores, y, eps: smoothed_loss_solution(scores, y,"
+            " eps * scores.shape[1] / (scores.shape[1] - 1))",
+            "lambda scores, y, eps: F.cross_entropy(scores, y)"
+            " - eps * scores.log_softmax(1).sum(1).mean()",
+        ],
+    },
+    "11": {
+        "idle": [
+            "lambda net: sum(layer.bias.numel() for layer in net"
+            " if isinstance(layer, (nn.Conv2d, nn.Linear))"
+            " and layer.bias is not None)",
+            "lambda net: 4",
+            "lambda net: 2 * idle_solution(net)",
+            "lambda net: 226",
+            "lambda net: sum(layer.bias.numel() for layer in net[:-1]"
+            " if isinstance(layer, (nn.Conv2d, nn.Linear))"
+            " and layer.bias is not None)",
+        ],
+        "sizes": [
+            "lambda name: [44426, 0]",  # no normalisation at all
+            "lambda name: [44878, 452]",  # always all four
+            # num_batches_tracked counted too; scale and shift in one; the
+            # other places
+            "lambda name: [sizes_solution(name)[0], sum(b.numel() for b in"
+            " variant(name).buffers())]",
+            "lambda name: [44426 + sizes_solution(name)[1] // 2,"
+            " sizes_solution(name)[1]]",
+            "lambda name: sizes_solution({'conv': 'dense', 'dense': 'conv'}"
+            ".get(name, name))",
+            "lambda name: sizes_solution(name)[::-1]",
+        ],
+        "group_normalise": [
+            "lambda X, groups: normalise(X, axes=(0, 2, 3))",
+            "lambda X, groups: F.layer_norm(X, X.shape[1:])",
+            "lambda X, groups: F.instance_norm(X)",
+            # groups of every second channel; of examples too
+            "lambda X, groups: normalise(X.reshape(len(X), -1, groups,"
+            " *X.shape[2:]), axes=(1, 3, 4)).reshape(X.shape)",
+            "lambda X, groups: normalise(X.reshape(len(X), groups, -1),"
+            " axes=(0, 2)).reshape(X.shape)",
+            "lambda X, groups: normalise(X.reshape(len(X), groups, -1),"
+            " axes=2)",
+        ],
+    },
+    "12": {
+        "bottleneck": [
+            # Without the shortcut; with the last ReLU before the addition,
+            # and without it; no ReLU inside; no normalisation at all
+            "lambda X, a, b, c: F.relu(bottleneck_solution(X, a, b, c) - X)",
+            "lambda X, a, b, c: X + F.relu(bottleneck_solution("
+            "0 * X, a, b, c))",
+            "lambda X, a, b, c: X + F.batch_norm(F.conv2d(F.relu("
+            "F.batch_norm(F.conv2d(F.relu(F.batch_norm(F.conv2d(X, a), None,"
+            " None, training=True)), b, padding=1), None, None,"
+            " training=True)), c), None, None, training=True)",
+            "lambda X, a, b, c: F.relu(X + F.batch_norm(F.conv2d(F.conv2d("
+            "F.conv2d(X, a), b, padding=1), c), None, None, training=True))",
+            "lambda X, a, b, c: F.relu(X + F.conv2d(F.relu(F.conv2d(F.relu("
+            "F.conv2d(X, a)), b, padding=1)), c))",
+            # No ReLU behind the first
+            "lambda X, a, b, c: F.relu(X + F.batch_norm(F.conv2d(F.relu("
+            "F.batch_norm(F.conv2d(F.batch_norm(F.conv2d(X, a), None, None,"
+            " training=True), b, padding=1), None, None, training=True)), c),"
+            " None, None, training=True))",
+        ],
+        "pre_activation": [
+            "lambda blk, X: blk(X)",
+            "lambda blk, X: F.relu(pre_activation_solution(blk, X))",
+            "lambda blk, X: X + blk.conv2(blk.bn2(blk.conv1(blk.bn1(X))))",
+            "lambda blk, X: X + blk.conv2(F.relu(blk.bn2(blk.conv1(X))))",
+            "lambda blk, X: pre_activation_solution(blk, X) - X",
+            "lambda blk, X: F.relu(blk.bn1(X)) - X"
+            " + pre_activation_solution(blk, X)",
+        ],
+        "errors": [
+            "lambda degree: [e ** 2 for e in errors_solution(degree)]",
+            "lambda degree: errors_solution(degree)[::-1]",
+            "lambda degree: errors_solution(degree - 1)",  # too few powers
+            "lambda degree: errors_solution(degree)[0]",
+            "lambda degree: 2 * errors_solution(degree)[:1]",
+        ],
+    },
+    "13": {
+        "pooled_first": [
+            "lambda blk, X: blk(X)",
+            "lambda blk, X: blk[2](blk[1](blk[0](blk[3](X))))",
+            "lambda blk, X: blk[2](blk[1](blk[3](blk[0](X))))",
+            "lambda blk, X: blk[2](blk[3](X))",
+        ],
+        "densenet_parameters": [
+            # No halving; a transition behind the last block; no bottleneck;
+            # biases; grey images
+            "lambda blocks, n: densenet_parameters_solution((sum(blocks),),"
+            " n)",
+            "lambda blocks, n: densenet_parameters_solution((*blocks, 0), n)",
+            "lambda blocks, n: densenet_parameters_solution(blocks, n)"
+            " - sum(blocks) * 256",
+            "lambda blocks, n: densenet_parameters_solution(blocks, n)"
+            " + 64 + 160 * sum(blocks)",
+            "lambda blocks, n: densenet_parameters_solution(blocks, n)"
+            " - 2 * 49 * 64",
+            "lambda blocks, n: densenet_parameters_solution(blocks, n) - n",
+        ],
+        "kept_bytes": [
+            # Numbers, not bytes; with the weights; the input forgotten; all
+            # outputs
+            "lambda net, X: kept_bytes_solution(net, X) // 4",
+            "lambda net, X: kept_bytes_solution(net, X)"
+            " + sum(p.nbytes for p in net.parameters())",
+            "lambda net, X: kept_bytes_solution(net, X) - X.nbytes",
+            "lambda net, X: sum(net[:k](X).nbytes"
+            " for k in range(1, len(net) + 1))",
+            "lambda net, X: sum(net[:k](X).nbytes for k in range(len(net)))",
+        ],
+        "lean_bytes": [
+            "lambda net, X: lean_bytes_solution(net, X) + net(X).nbytes",
+            "lambda net, X: lean_bytes_solution(net, X) - X.nbytes",
+            "lambda net, X: lean_bytes_solution(net, X) // 4",
+            "lambda net, X: X.nbytes",
+        ],
+    },
 }
