@@ -372,6 +372,33 @@ WRONG_ANSWERS = {
             "lambda k, steps, peak: peak",
         ],
     },
+    "08": {
+        "output_sizes": [
+            "lambda net, X: output_sizes_solution(net, X[:1])",
+            "lambda net, X: output_sizes_solution(net, X)[:-1]",
+            "lambda net, X: [p.numel() for p in net.parameters()]",
+            "lambda net, X: [len(p) for p in net.parameters()][::2]",
+            "lambda net, X: [net[:n + 1](X).numel()"
+            " for n in range(len(net))]",  # the network's own parts
+        ],
+        "kept": [
+            "lambda net, X: kept_solution(net, X[:1])",
+            "lambda net, X: kept_solution(net, X) + X.numel()",
+            "lambda net, X: net(X).numel()",
+            "lambda net, X: sum(p.numel() for p in net.parameters())",
+        ],
+        "vgg_11_parameters": [
+            "lambda side: 128_806_154",
+            "lambda side: 128_806_154 * side ** 2 // 224 ** 2",
+            "lambda side: 26_045_706 + 512 * side // 32 * 4096",
+        ],
+        "deeper": [
+            "lambda depth: deeper_solution(16)",
+            "lambda depth: deeper_solution(35 - depth)",
+            "lambda depth: [pair[::-1] for pair in deeper_solution(depth)]",
+            "lambda depth: [(2, c) for n, c in deeper_solution(depth)]",
+        ],
+    },
     "10": {
         "last_side": [
             "lambda n: n // 32",
