@@ -59,19 +59,15 @@ def corr2d_multi_in(X, K):
 
 def corr2d_multi_in_out(X, K):
     """X (c_i, H, W), K (c_o, c_i, h, w) -> (c_o, H-h+1, W-w+1); as corr2d."""
-    if not (X.dim() == 3 and K.dim() == 4 and X.shape[0] == K.shape[1]
-            and all(0 < k <= n for k, n in zip(K.shape[2:], X.shape[1:]))):
-        raise ValueError(
-            f"X {(*X.shape,)} and K {(*K.shape,)} do not fit: expected X (c_i,"
-            " H, W) and K (c_o, c_i, h, w), h <= H, w <= W; corr2d puts 1s in"
-            " front, corr2d_multi_in a 1 for c_o")
+    if (X.dim(), K.dim()) != (3, 4) or len(X) != K.shape[1] or any(
+            not 0 < k <= n for k, n in zip(K.shape[2:], X.shape[1:])):
+        raise ValueError(f"X {(*X.shape,)} and K {(*K.shape,)} do not fit: "
+                         "expected (c_i, H, W) and (c_o, c_i, h, w)")
     dtype = torch.result_type(X, K)
-    if dtype.is_floating_point or dtype.is_complex:
-        return F.conv2d(X[None].to(dtype), K.to(dtype))[0]
-    # Whole numbers: GPUs have no convolution for them.
-    windows = X.unfold(1, K.shape[2], 1).unfold(2, K.shape[3], 1)
-    return torch.stack([(windows * k[:, None, None]).sum(
-        (0, 3, 4), dtype=dtype) for k in K])
+    floats = dtype.is_floating_point or dtype.is_complex
+    where = X.device if floats else "cpu"  # no GPU convolves whole numbers
+    Y = F.conv2d(X[None].to(where, dtype), K.to(where, dtype))
+    return Y[0].to(X.device)
 
 
 def pool2d(X, pool_size, mode="max"):
@@ -114,27 +110,25 @@ class Batches:
         n, device = len(self.labels), self.labels.device
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         for index in order.to(device).split(self.batch_size):
+            # index_select is eight times as fast as images[index].
             X = self.images.index_select(0, index).unsqueeze(1) / 255
             if self.resize is not None:
-                X = F.interpolate(X, (self.resize, self.resize),
-                                  mode="bilinear", antialias=True)
+                X = F.interpolate(X, self.resize, mode="bilinear",
+                                  antialias=True)
             yield X, self.labels[index].long()
 
     def to(self, device):
         """The same batches, gathered and converted on `device`."""
-        moved = copy.copy(self)
-        moved.images = self.images.to(device)
-        moved.labels = self.labels.to(device)
-        return moved
+        return Batches(self.images.to(device), self.labels.to(device),
+                       self.batch_size, self.resize, self.shuffle, self.source)
 
 
 def load_data_fashion_mnist(batch_size, resize=None):
     """(train_iter, test_iter): X float32 (N, 1, S, S) in [0, 1], y int64 (N,).
 
     S is 28, or `resize`. torch's global generator shuffles the training set
-    for each epoch. No worker processes: the bytes stay in memory, and
-    train_ch6 moves them to the device that trains. OSError or ValueError name
-    a file that is missing or damaged, and what to do.
+    for each epoch. No worker processes: the bytes stay in memory. ValueError
+    or OSError name a file that is damaged or missing, and what to do.
     """
     files = fashion_mnist_files()
     folder = files["train-images-idx3-ubyte"].parent.name
@@ -151,44 +145,41 @@ def fashion_mnist_files():
     network a stand-in is drawn, and a notice says so. A path may end in .gz.
     """
     chosen = os.environ.get("D2LMINI_DATA")
-    folder = Path(chosen).expanduser() if chosen else DATA
-    raw, stand_in = folder / "FashionMNIST" / "raw", DATA / "stand-in"
-    files = _files_in(folder, raw)
+    files = _files_in(Path(chosen or DATA).expanduser())
     if chosen and len(files) < 4:
-        raise FileNotFoundError(
-            f"D2LMINI_DATA is {chosen!r}, but that folder lacks "
-            f"{', '.join(sorted(UNPACKED_MD5.keys() - files))}. Put the .gz "
-            "there, or unset D2LMINI_DATA to download the data.")
-    if len(files) < 4 and _download(raw):
-        files = _files_in(raw)
-    if len(files) < 4:
-        if len(_files_in(stand_in)) < 4:
-            runpy.run_path(str(DATA / "make_standin.py"))["write"](stand_in)
-        files = _files_in(stand_in)
-    return files
+        lacking = ", ".join(sorted(UNPACKED_MD5.keys() - files))
+        raise FileNotFoundError(f"put {lacking}, packed or not, into the "
+                                f"folder that D2LMINI_DATA names: {chosen}")
+    if len(files) < 4 and _download(DATA / "FashionMNIST" / "raw"):
+        files = _files_in(DATA)
+    if len(files) == 4:
+        return files
+    stand_in = DATA / "stand-in"
+    if len(_files_in(stand_in)) < 4:
+        runpy.run_path(str(DATA / "make_standin.py"))["write"](stand_in)
+    return _files_in(stand_in)
 
 
-def _files_in(*folders):
-    """{name: path} of the files that are there; the last place wins."""
-    places = ((name, folder / (name + ending)) for name in UNPACKED_MD5
-              for folder in folders for ending in ("", ".gz"))
-    return {name: path for name, path in places if path.is_file()}
+def _files_in(folder):
+    """{name: path} of those of the four files that are in the folder."""
+    return {name: path for name in UNPACKED_MD5
+            for place in (folder, folder / "FashionMNIST" / "raw")
+            for path in (place / name, place / f"{name}.gz")
+            if path.is_file()}
 
 
 @functools.lru_cache(maxsize=8)
 def _read_idx(name, path, source):
     """One IDX file as a uint8 tensor: images (n, 28, 28), labels (n,)."""
-    raw, problem = bytearray(), "its md5 is another"
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             raw = bytearray(file.read())
-    except (OSError, EOFError, zlib.error) as why:
-        problem = str(why)
-    md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
-    if not raw or (source != STAND_IN and md5 != UNPACKED_MD5[name]):
-        raise ValueError(
-            f"{path} is not Fashion-MNIST's {name}: {problem}. Delete it and "
-            f"run again, or put the official {name}.gz in its place.")
+        md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
+        if source != STAND_IN and md5 != UNPACKED_MD5[name]:
+            raise ValueError("its md5 is another")
+    except (OSError, EOFError, ValueError, zlib.error) as why:
+        raise ValueError(f"{path} is not Fashion-MNIST's {name}: {why}. Delete"
+                         " it and run again, or put a good one there") from why
     values = torch.frombuffer(raw, dtype=torch.uint8)
     return values[16:].view(-1, 28, 28) if "images" in name else values[8:]
 
@@ -197,32 +188,30 @@ def _read_idx(name, path, source):
 def _download(raw):
     """Download the files into the folder `raw`; True if that worked."""
     problems, timeout = [], socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
-    try:
-        from torchvision.datasets import FashionMNIST
-        raw.mkdir(parents=True, exist_ok=True)
-        for mirror in MIRRORS:  # torchvision has one, plain http
-            ours = type("FashionMNIST", (FashionMNIST,), {"mirrors": [mirror]})
+    for mirror in MIRRORS:
+        try:
+            socket.setdefaulttimeout(TIMEOUT)
+            from torchvision.datasets import FashionMNIST
+            raw.mkdir(parents=True, exist_ok=True)
             # Beside the target, then renamed: no half file, no clash of two.
-            with tempfile.TemporaryDirectory("", "download-", DATA) as folder:
-                try:
-                    with contextlib.redirect_stdout(sys.stderr):
-                        done = Path(ours(folder, download=True).raw_folder)
-                    for name in UNPACKED_MD5:
-                        os.replace(done / f"{name}.gz", raw / f"{name}.gz")
-                    return True
-                except (OSError, EOFError, RuntimeError) as why:
-                    problems.append(f"{mirror}: {str(why).splitlines()[-1]}")
-    except (ImportError, RuntimeError, OSError) as why:
-        problems.append(f"{why}. (If that is torchvision, builds that fit: "
-                        "pip install --upgrade torch torchvision)")
-    finally:
-        socket.setdefaulttimeout(timeout)
+            with (tempfile.TemporaryDirectory("", "download-", DATA) as folder,
+                  contextlib.redirect_stdout(sys.stderr)):
+                ours = type("FashionMNIST", (FashionMNIST,),
+                            {"mirrors": [mirror]})  # its own is plain http
+                done = Path(ours(folder, download=True).raw_folder)
+                for name in UNPACKED_MD5:
+                    os.replace(done / f"{name}.gz", raw / f"{name}.gz")
+            return True
+        except Exception as why:  # a network may fail in any way
+            problems.append(f"{mirror}: {why}")
+        finally:
+            socket.setdefaulttimeout(timeout)
     print("Fashion-MNIST could not be downloaded:", *problems,
-          "Using STAND-IN DATA, drawn shapes: good for trying the code, no "
-          f"result to quote.\nFor the real set put its four .gz files into "
-          f"{raw}\nor into a folder that D2LMINI_DATA names, and restart the "
-          "kernel.", sep="\n", file=sys.stderr)
+          "(A torchvision that fits: pip install --upgrade torch torchvision)",
+          "Using STAND-IN DATA, drawn shapes: good for trying, no result to "
+          f"quote. For the real set\nput its four .gz files into {raw}\n"
+          "or a folder that D2LMINI_DATA names, and restart the kernel.",
+          sep="\n", file=sys.stderr)
     return False
 
 
@@ -271,10 +260,10 @@ def one_cycle(optimizer, steps):
 
 
 class History:
-    """What train_ch6 measured, a list with an entry per epoch for each.
+    """What train_ch6 measured, in lists with an entry per epoch, and source.
 
-    train_loss, train_acc: means while the weights change; test_acc: after it;
-    seconds: wall-clock, all included. source: which data set, if known.
+    The train_loss and train_acc are means while the weights change, test_acc
+    is measured after it, the seconds are those of a clock, all included.
     """
 
     def __init__(self, source):
@@ -291,28 +280,22 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
     """Train a classifier as the documents do; draws, prints, gives a History.
 
     train_iter, test_iter: iterables of (X, y) with len. optimizer(parameters,
-    lr=lr) makes the optimizer, scheduler(optimizer, steps) a schedule that
-    steps every batch; init_weights is applied to each part of the network,
-    None keeps its weights. With rehearse=True a CPU tries a few batches only,
-    and tells how long all would take. Interrupting keeps network, curves and
-    History. FloatingPointError for a loss that is not finite, ValueError for
-    no data. Notebook 06.
+    lr=lr) makes the optimizer, scheduler(optimizer, steps) what steps after
+    every batch; init_weights(part) starts each part of the network, None
+    keeps the weights. rehearse=True: on a CPU, try a few batches and tell how
+    long all would take. Interrupting keeps what was learned. ValueError for
+    no data, FloatingPointError for a loss that is not finite. Notebook 06.
     """
-    device, epochs, batches = torch.device(device), num_epochs, len(train_iter)
+    device = torch.device(device)
     testing = os.environ.get("D2LMINI_PROFILE") == "test"
-    if rehearse and device.type == "cpu":
-        share = (1 if testing else 4) / batches
-        few = [list(itertools.islice(data, math.ceil(share * len(data))))
-               for data in (train_iter, test_iter)]
-        history = train_ch6(net, *few, 1, lr, device, optimizer=optimizer,
-                            scheduler=scheduler, init_weights=init_weights)
-        took = epochs * history.seconds[0] * batches / len(few[0])
-        print(f"rehearsal: {len(few[0])} of {epochs} x {batches} batches; all "
-              f"would take about {_duration(took)} here")
-        return history
+    rehearse = rehearse and device.type == "cpu"
+    most = num_epochs, sys.maxsize  # epochs, and batches in each
+    if rehearse:
+        most = 1, 1 if testing else 4
+    elif testing:
+        most = TEST_CAPS["with a schedule" if scheduler else "plain"]
+    epochs, batches = min(num_epochs, most[0]), min(len(train_iter), most[1])
     if testing:
-        caps = TEST_CAPS["with a schedule" if scheduler else "plain"]
-        epochs, batches = min(epochs, caps[0]), min(batches, caps[1])
         print(f"D2LMINI_PROFILE=test: {epochs} x {batches} batches")
     if any(map(nn.parameter.is_lazy, net.parameters())):
         net_size(net, next(iter(train_iter))[0])  # gives them their shapes
@@ -324,95 +307,86 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
     schedule = scheduler(opt, epochs * batches) if scheduler else None
     history = History(getattr(train_iter, "source", None))
     curves = _TrainingCurves(epochs, batches, history.source)
+    examples = size = 0
     train_iter, test_iter = (
         data.to(device) if isinstance(data, Batches) else data
         for data in (train_iter, test_iter))
     try:
-        with _fast_on_cpu(net, device):
-            for _ in range(epochs):
-                began = time.perf_counter()
-                loss, acc = _train_epoch(net, itertools.islice(
-                    train_iter, batches), opt, schedule, device, curves.batch)
+        with _mode(net, training=True), _fast_on_cpu(net, device):
+            for epoch in range(epochs):
+                began, sums = time.perf_counter(), Accumulator(3)
+                few = itertools.islice(train_iter, most[1])
+                for step, (X, y) in enumerate(few, 1):
+                    size = len(y)
+                    X, y = X.to(device), y.to(device)
+                    opt.zero_grad()
+                    y_hat = net(X)
+                    loss = F.cross_entropy(y_hat, y)
+                    loss.backward()
+                    opt.step()
+                    if schedule is not None:
+                        schedule.step()
+                    n, examples = y.numel(), examples + size
+                    sums.add(loss.float() * n, _count_right(y_hat, y), n)
+                    curves.watch(epoch, step, sums)
+                loss, acc = _means(sums)
+                few = itertools.islice(test_iter, 1 if rehearse else None)
+                test_acc = evaluate_accuracy_gpu(net, few, device)
+                curves.add(epoch + 1, (loss, acc, test_acc))
                 history.train_loss.append(loss)
                 history.train_acc.append(acc)
-                history.test_acc.append(
-                    evaluate_accuracy_gpu(net, test_iter, device))
-                curves.add(len(history.test_acc),
-                           (None, None, history.test_acc[-1]))
+                history.test_acc.append(test_acc)
                 history.seconds.append(time.perf_counter() - began)
     except KeyboardInterrupt:
         print(f"interrupted in epoch {len(history.seconds) + 1}: the network "
               "keeps what it has learned so far")
+    except RuntimeError as why:
+        if "memory" in str(why):
+            print(f"{size} examples do not fit into the memory of {device}: "
+                  f"load with batch_size={size // 2}")
+        raise
     finally:
-        curves.note("")
-    if history.seconds:
-        _report(history, curves.examples / sum(history.seconds), device)
-    return history
-
-
-def _report(history, speed, device):
-    """The documents' two lines, and a word if nothing was learned."""
-    losses = history.train_loss
+        curves.finish()
+    if not history.seconds:
+        return history
+    losses, seconds = history.train_loss, sum(history.seconds)
     print(f"loss {losses[-1]:.3f}, train acc {history.train_acc[-1]:.3f}, "
           f"test acc {history.test_acc[-1]:.3f}"
           + f" ({STAND_IN})" * (history.source == STAND_IN))
-    print(f"{speed:.1f} examples/sec on {device}")
+    print(f"{examples / seconds:.1f} examples/sec on {device}")
     if len(losses) > 2 and losses[-1] > .98 * losses[0]:
         print("the loss has hardly fallen: nothing was learned. Try a smaller "
               "lr, another seed or initialisation.")
-
-
-def _train_epoch(net, batches, opt, schedule, device, watch):
-    """Train on the batches; gives the means of loss and accuracy."""
-    sums = torch.zeros(3, device=device)  # loss, right answers, labels
-    with _mode(net, training=True):
-        for X, y in batches:
-            try:
-                opt.zero_grad()
-                y = y.to(device)
-                y_hat = net(_to(X, device))
-                loss = F.cross_entropy(y_hat, y)
-                loss.backward()
-                opt.step()
-            except RuntimeError as why:
-                if "memory" in str(why):
-                    print(f"{len(y)} examples do not fit into the memory of "
-                          f"{device}: load with batch_size={len(y) // 2}")
-                raise
-            if schedule is not None:
-                schedule.step()
-            with torch.no_grad():  # on the device: nobody waits for a GPU
-                n = torch.full_like(loss, y.numel(), dtype=torch.float32)
-                sums += torch.stack((loss * n, _count_right(y_hat, y), n))
-            watch(sums, len(y))
-    return _means(sums)
+    if rehearse:
+        hours = seconds * num_epochs * len(train_iter) / batches / 3600
+        print(f"rehearsal: {batches} of {num_epochs} x {len(train_iter)} "
+              f"batches; all would take about {hours:.1f} h here")
+    return history
 
 
 def _means(sums):
-    """(loss, accuracy) of the sums over an epoch, if they are finite."""
-    loss, right, labels = sums.tolist()
+    """(loss, accuracy) of the sums over an epoch."""
+    loss, right, labels = sums
     if not labels:
-        raise ValueError("train_iter gave no batch: is it a used-up iterator?")
+        raise ValueError("the data gave no batch: a used-up iterator?")
     if not math.isfinite(loss):
-        raise FloatingPointError(f"the loss is {loss}: the steps are too "
-                                 "large. Take a smaller lr.")
+        raise FloatingPointError(f"the loss is {loss}: take a smaller lr")
     return loss / labels, right / labels
 
 
 @contextlib.contextmanager
 def _fast_on_cpu(net, device):
     """Inside, what makes training faster on a CPU and changes no result."""
-    cpu = device.type == "cpu"
     # The channels of a pixel side by side: the same up to rounding.
-    reorder = cpu and all(type(part) in ANY_ORDER for part in net.modules())
+    reorder = device.type == "cpu" and all(
+        type(part) in ANY_ORDER for part in net.modules())
     if reorder:
         net.to(memory_format=torch.channels_last)
-    if cpu and sys.platform == "linux":
-        # glibc gives each batch's memory back to the system and fetches
-        # zeroed pages for the next, a quarter of LeNet's time: keep 1 GiB.
-        with contextlib.suppress(OSError, AttributeError):  # another libc
-            for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-                ctypes.CDLL("libc.so.6").mallopt(option, 2 ** 30)
+    # glibc gives each batch's memory back to the system and fetches zeroed
+    # pages for the next, a quarter of LeNet's time: let it keep 1 GiB.
+    with contextlib.suppress(OSError):  # another system
+        for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+            ctypes.CDLL("libc.so.6").mallopt(option, 2 ** 30)
     try:
         yield
     finally:
@@ -423,46 +397,40 @@ def _fast_on_cpu(net, device):
 @contextlib.contextmanager
 def _mode(net, training):
     """Train or eval mode inside, each part's own mode afterwards."""
-    parts = list(net.modules()) if isinstance(net, nn.Module) else []
-    modes = [part.training for part in parts]
-    for part in parts:
-        part.training = training
+    modes = {part: part.training for part in getattr(net, "modules", list)()}
+    if modes:  # a network may be a function
+        net.train(training)
     try:
         yield
     finally:
-        for part, was_training in zip(parts, modes):
+        for part, was_training in modes.items():
             part.training = was_training
 
 
-def _to(X, device):
-    many = isinstance(X, (list, tuple))
-    return type(X)(x.to(device) for x in X) if many else X.to(device)
+def _device_of(net):
+    parameters = getattr(net, "parameters", list)()
+    return next((p.device for p in parameters), torch.device("cpu"))
 
 
 def evaluate_accuracy_gpu(net, data_iter, device=None):
-    """Share of right predictions over an iterable of (X, y), from 0 to 1.
+    """Share of right predictions, 0 to 1, over an iterable of (X, y).
 
-    device: by default where the network's parameters are. X may be a list of
-    tensors. The network's mode is put back. Notebook 06.
+    X may be a list of tensors; device: by default the network's. Notebook 06.
     """
-    if device is None:
-        parameters = net.parameters() if isinstance(net, nn.Module) else ()
-        device = next(iter(parameters), torch.zeros(0)).device
-    right, labels = 0, 0
+    device = _device_of(net) if device is None else device
+    sums = Accumulator(3)  # loss (not counted here), right answers, labels
     with _mode(net, training=False), torch.no_grad():
         for X, y in data_iter:
-            y = y.to(device)
-            right = right + _count_right(net(_to(X, device)), y)
-            labels += y.numel()
-    if not labels:
-        raise ValueError("data_iter gave no batch: is it a used-up iterator?")
-    return float(right) / labels
+            many, y = isinstance(X, (list, tuple)), y.to(device)
+            X = [x.to(device) for x in X] if many else X.to(device)
+            sums.add(0, _count_right(net(X), y), y.numel())
+    return _means(sums)[1]
 
 
 def accuracy(y_hat, y):
-    """Number of right predictions; ValueError where shapes do not fit.
+    """Number of right predictions: scores (N, C, …) or classes (N, …) for y.
 
-    y_hat: scores (N, C, …) or classes (N, …), y: classes (N, …).
+    ValueError where the shape of y is not (N, …).
     """
     return float(_count_right(y_hat, y))
 
@@ -473,9 +441,8 @@ def _count_right(y_hat, y):
         y_hat = y_hat.argmax(1)
     if y_hat.shape != y.shape or y_hat.is_floating_point():
         raise ValueError(
-            f"{y_hat.dtype} {(*y_hat.shape,)} cannot be compared with labels "
-            f"{(*y.shape,)}: pass scores (N, classes) or class numbers (N,); "
-            "for one score per example pass (y_hat > 0).long()")
+            f"{(*y_hat.shape,)} does not fit labels {(*y.shape,)}: pass scores"
+            " (N, classes) or classes (N,), for one score (y_hat > 0).long()")
     return (y_hat == y).sum()
 
 
@@ -484,8 +451,12 @@ def net_size(net, X):
 
     Multiply-adds of convolutions and matrix products, nearly all the work.
     """
-    work = _forward(net, X)[1]  # first, since it shapes lazy layers
-    return sum(p.numel() for p in net.parameters()), work
+    from torch.utils.flop_counter import FlopCounterMode
+    counter = FlopCounterMode(display=False)  # multiplying and adding: two
+    with _mode(net, training=False), torch.no_grad(), counter:
+        net(X.to(_device_of(net)))  # lazy layers get their shapes here
+    return (sum(p.numel() for p in net.parameters()),
+            counter.get_total_flops() // (2 * len(X)))
 
 
 def layer_table(net, X):
@@ -494,21 +465,13 @@ def layer_table(net, X):
     X: a batch such as torch.rand(1, 1, 28, 28).
     """
     print("layer           output (N, …)       parameters   multiply-adds")
-    parameters, total = net_size(net, X)
-    for layer in net:
-        X, work = _forward(layer, X)
-        print(f"{type(layer).__name__:15} {(*X.shape,)!s:18} "
-              f"{sum(p.numel() for p in layer.parameters()):11,} {work:15,}")
-    print(f"{'in all':34} {parameters:11,} {total:15,}")
-
-
-def _forward(net, X):
-    """(output, multiply-adds per example) of a pass in evaluation mode."""
-    from torch.utils.flop_counter import FlopCounterMode
-    device = next((p.device for p in net.parameters()), X.device)
-    counter = FlopCounterMode(display=False)  # multiplying and adding: two
-    with _mode(net, training=False), torch.no_grad(), counter:
-        return net(X.to(device)), counter.get_total_flops() // (2 * len(X))
+    X, total = X.to(_device_of(net)), net_size(net, X)
+    with _mode(net, training=False), torch.no_grad():
+        for layer in net:
+            size, X = net_size(layer, X), layer(X)
+            print(f"{type(layer).__name__:15} {(*X.shape,)!s:18} "
+                  "{:11,} {:15,}".format(*size))
+    print("{:34} {:11,} {:15,}".format("in all", *total))
 
 
 # ---- Sums, seconds, curves ----
@@ -520,10 +483,9 @@ class Accumulator:
         self.data = [0.0] * n
 
     def add(self, *args):
-        if len(args) != len(self.data):
-            raise ValueError(f"add() takes {len(self.data)} values, one per "
-                             f"sum, not {len(args)}")
-        self.data = [a + _number(b) for a, b in zip(self.data, args)]
+        # Tensors stay where they are: float() would wait for a GPU.
+        self.data = [a + _plain(b)
+                     for a, b in zip(self.data, args, strict=True)]
 
     def reset(self):
         self.data = [0.0] * len(self.data)
@@ -532,12 +494,8 @@ class Accumulator:
         return float(self.data[idx])
 
 
-def _number(value):
-    """A float; on CUDA still a tensor, since float() would wait for it."""
-    if torch.is_tensor(value):
-        value = value.detach()
-        return value.double() if value.is_cuda else float(value)
-    return float(value)
+def _plain(value):
+    return value.detach() if torch.is_tensor(value) else value
 
 
 class Timer:
@@ -565,7 +523,7 @@ class Timer:
 
     @staticmethod
     def _now():
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
+        if torch.cuda.is_initialized():
             torch.cuda.synchronize()
         elif torch.backends.mps.is_available():
             torch.mps.synchronize()
@@ -576,7 +534,7 @@ class Animator:
     """Curves that grow: add(x, y) or add(x, (y1, y2, None)), None: no point.
 
     In a notebook one PNG is redrawn in place, at most about 3 % of the time;
-    elsewhere a line is printed when x is whole and each curve has a new point.
+    elsewhere a line is printed where x is whole and each curve has a point.
     """
 
     def __init__(self, xlabel=None, ylabel=None, legend=None, xlim=None,
@@ -587,13 +545,13 @@ class Animator:
             raise ValueError("an Animator draws one chart: make one for each")
         if xlim is not None and xlim[0] == xlim[1]:
             xlim = None  # the documents' [1, num_epochs] for one epoch
-        self.settings = {"xlabel": xlabel or "", "ylabel": ylabel or "",
-                         "xlim": xlim, "ylim": ylim, "xscale": xscale,
-                         "yscale": yscale}
+        self.charts = [(slice(None), {  # which curves, and how
+            "xlabel": xlabel, "ylabel": ylabel, "xlim": xlim, "ylim": ylim,
+            "xscale": xscale, "yscale": yscale})]
         self.X, self.Y, self.fmts, self.figsize = [], [], fmts, figsize
         self.legend = [] if legend is None else list(legend)
-        self._shell, self._handle = _notebook_shell(), None
-        self._next_frame, self._fresh = 0.0, {}  # curve: value not shown yet
+        self.title, self._id = "", f"curves {time.time_ns()}"
+        self._shell, self._next = _notebook_shell(), 0
 
     def add(self, x, y):
         many = isinstance(y, (list, tuple)) or getattr(y, "ndim", 0)
@@ -604,115 +562,89 @@ class Animator:
                 self.legend += [f"y{k + 1}"] * (k == len(self.legend))
             if value is not None:
                 self.X[k].append(float(x))
-                self.Y[k].append(float(_number(value)))
-                self._fresh[k] = self.Y[k][-1]
-        if self._shell is not None:
-            self.draw()
-        elif float(x).is_integer() and len(self._fresh) == len(self.Y):
-            print(f"{self.settings['xlabel'] or 'x'} {x:.0f}:", ", ".join(
-                f"{self.legend[k]} {self._fresh.pop(k):.3f}"
-                for k in range(len(self.Y))))
-
-    def draw(self, now=False):
-        """Show every point so far (in a notebook), now or when it is time."""
-        began = time.perf_counter()
+                self.Y[k].append(float(_plain(value)))
         if self._shell is None:
-            return
-        if not now and began < self._next_frame:
-            # At the latest after the cell: a loop may end before that time.
-            self._shell.events.register("post_run_cell", self._draw_last)
-            return
-        from IPython.display import display
-        png, metadata = _png(self._draw_charts(),
-                             f"curves: {', '.join(self.legend)}")
-        if self._handle is None:
-            self._handle = display(png, metadata=metadata, raw=True,
-                                   display_id=True)
-        else:
-            self._handle.update(png, metadata=metadata, raw=True)
-        took = time.perf_counter() - began
-        self._next_frame = began + max(0.3, 30 * took)
+            if x % 1 == 0 and all(X[-1:] == [x] for X in self.X):
+                print(f"{self.charts[0][1]['xlabel'] or 'x'} {x:.0f}:",
+                      ", ".join(f"{name} {Y[-1]:.3f}" for name, Y
+                                in zip(self.legend, self.Y)))
+        elif time.perf_counter() > self._next:
+            self.draw()
+        else:  # at the latest after the cell: a loop may end before its time
+            self._shell.events.register("post_run_cell", self.draw)
 
-    def _draw_last(self, result=None):
-        self._shell.events.unregister("post_run_cell", self._draw_last)
-        self.draw(now=True)
-
-    def _draw_charts(self):
+    def draw(self, result=None):
+        """Show all points so far, in a notebook."""
+        from matplotlib import style
         from matplotlib.figure import Figure  # pyplot keeps every figure open
-        figure = Figure(figsize=self.figsize, layout="constrained")
-        self._draw_curves(figure.subplots(), range(len(self.Y)))
-        return figure
-
-    def _draw_curves(self, chart, which, **legend):
-        for k in which:
-            chart.plot(self.X[k], self.Y[k], self.fmts[k % len(self.fmts)],
-                       marker="o" if len(self.X[k]) == 1 else None,
-                       label=self.legend[k])
-        chart.set(**self.settings)
-        chart.grid()
-        chart.legend(**legend)
+        began = time.perf_counter()
+        with style.context("default"):  # whatever the style of the page
+            figure = Figure(figsize=self.figsize, layout="constrained")
+            figure.suptitle(self.title, fontsize=10)
+            axes = figure.subplots(1, len(self.charts), squeeze=False)[0]
+            for ax, (curves, settings) in zip(axes, self.charts):
+                for k in range(len(self.X))[curves]:
+                    ax.plot(self.X[k], self.Y[k],
+                            self.fmts[k % len(self.fmts)],
+                            marker="o" if len(self.X[k]) == 1 else None,
+                            label=self.legend[k])
+                ax.set(**settings)
+                ax.grid()
+                ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2,
+                          frameon=False)  # never over a curve
+            _display(figure, f"curves: {', '.join(self.legend)}",
+                     display_id=self._id, update=self._next > 0)
+        took = time.perf_counter() - began
+        self._next = began + max(0.3, 30 * took)
+        if self.draw in self._shell.events.callbacks["post_run_cell"]:
+            self._shell.events.unregister("post_run_cell", self.draw)
 
 
 class _TrainingCurves(Animator):
     """What train_ch6 shows: loss and accuracy side by side, the time left."""
 
     def __init__(self, epochs, batches, source):
-        super().__init__(xlabel="epoch", xlim=[0, epochs], figsize=(7.5, 2.8),
-                         legend=["train loss", "train acc", "test acc"])
-        self.epochs, self.batches, self.source = epochs, batches, source
-        self.steps, self.examples, self.title = 0, 0, ""
-        self.started = self.noted = time.perf_counter()
-        if epochs * batches < 5:
-            self._shell = None  # a handful of batches makes no curve
+        super().__init__(figsize=(7.5, 2.8), legend=[
+            "train loss", "train acc", "test acc"])
+        loss = {"xlabel": "epoch", "xlim": (0, epochs)}
+        accuracy = {"ylim": (0, 1), "yticks": [k / 10 for k in range(11)]}
+        self.charts = [(slice(1), loss), (slice(1, 3), loss | accuracy)]
+        self.epochs, self.batches = epochs, max(1, batches)
+        self.name = self.title = STAND_IN if source == STAND_IN else ""
+        self.began = time.perf_counter()
 
-    def batch(self, sums, examples):
+    def add(self, x, y):
+        if self.epochs * self.batches >= 5:  # a handful makes no curve
+            super().add(x, y)
+
+    def watch(self, epoch, step, sums):
         """After each batch: each fifth of an epoch makes a point."""
-        self.steps, self.examples = self.steps + 1, self.examples + examples
-        if self.steps % self.batches % max(1, self.batches // 5) == 0:
-            self.add(self.steps / self.batches, (*_means(sums), None))
-        now = time.perf_counter()
-        if now > self.noted + 10:
-            left = self.epochs * self.batches / self.steps - 1
-            self.note(f"about {_duration(left * (now - self.started))} left")
+        if step % max(1, self.batches // 5) == 0:
+            x = epoch + min(1, step / self.batches)
+            took = time.perf_counter() - self.began
+            if took > 10:
+                minutes = math.ceil(took * (self.epochs / x - 1) / 60)
+                self.title = f"{self.name} about {minutes} min left"
+            self.add(x, (*_means(sums), None))
 
-    def note(self, text):
-        """Put a text above the charts."""
-        self.title, self.noted = text, time.perf_counter()
-        self.draw(now=True)
-
-    def _draw_charts(self):
-        from matplotlib.figure import Figure
-        figure = Figure(figsize=self.figsize, layout="constrained")
-        title = (STAND_IN if self.source == STAND_IN else "", self.title)
-        figure.suptitle("  ".join(filter(None, title)), fontsize=10)
-        above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2,
-                 "frameon": False}  # never over a curve
-        loss, acc = figure.subplots(1, 2)
-        self._draw_curves(loss, range(len(self.Y))[:1], **above)
-        self._draw_curves(acc, range(len(self.Y))[1:], **above)
-        acc.set(ylim=(0, 1), yticks=[tenth / 10 for tenth in range(11)])
-        return figure
-
-
-def _duration(seconds):
-    """In whole minutes, at least one; from 1.5 hours on in whole hours."""
-    if seconds < 5400:
-        return f"{max(1, round(seconds / 60))} min"
-    return f"{seconds / 3600:.0f} h"
+    def finish(self):
+        """Draw what there is, without the time left."""
+        self.title = self.name
+        if self._shell is not None and self.X:
+            self.draw()
 
 
 # ---- Figures ----
 
 # Role or kind of layer: (fill, edge), from the colours for all readers of
-# Okabe and Ito (https://jfly.uni-koeln.de/color/). A convolution looks like
-# the kernels it holds.
+# Okabe and Ito (https://jfly.uni-koeln.de/color/).
 COLORS = {
     "input": ("#cfe5f5", "#0072b2"), "kernel": ("#fbdca0", "#b97d00"),
     "output": ("#c9eadf", "#009e73"), "padding": ("#f2f2f2", "#999999"),
     "window": ("none", "#d55e00"), "frame": ("none", "#777777"),
-    "conv": ("#fbdca0", "#b97d00"),
-    "pool": ("#f2d3e5", "#b0487f"), "dense": ("#f6f0a0", "#8a8200"),
-    "norm": ("#d9d9d9", "#595959"), "activation": ("#ffffff", "#333333")}
+    "conv": ("#fbdca0", "#b97d00"), "pool": ("#f2d3e5", "#b0487f"),
+    "dense": ("#f6f0a0", "#8a8200"), "norm": ("#d9d9d9", "#595959"),
+    "activation": ("#ffffff", "#333333")}
 
 
 def _notebook_shell():
@@ -722,16 +654,17 @@ def _notebook_shell():
     return shell if hasattr(shell, "kernel") else None
 
 
-def _png(figure, alt):
-    """A figure for IPython's display: sharp, small, white on any page."""
+def _display(figure, alt, **place):
+    """Show a figure as a PNG: sharp, small, white on any page."""
+    from IPython.display import display
     from PIL import Image
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=180, facecolor="white")
     image = Image.open(file).convert("RGB").quantize(128)
     image.save(file := io.BytesIO(), format="png")
     size = {"width": image.width // 2, "height": image.height // 2}
-    return ({"image/png": file.getvalue(), "text/plain": alt},
-            {"image/png": {"alt": alt, **size}})
+    display({"image/png": file.getvalue(), "text/plain": alt}, raw=True,
+            metadata={"image/png": {"alt": alt, **size}}, **place)
 
 
 def show_figure(figure, alt):
@@ -739,10 +672,8 @@ def show_figure(figure, alt):
     from matplotlib import pyplot as plt
     if _notebook_shell() is None:
         return plt.show()
-    from IPython.display import display
     plt.close(figure)
-    png, metadata = _png(figure, alt)
-    display(png, metadata=metadata, raw=True)
+    _display(figure, alt)
 
 
 def show_images(imgs, num_rows, num_cols, titles=None, scale=1.5, *, alt=None):
@@ -754,13 +685,14 @@ def show_images(imgs, num_rows, num_cols, titles=None, scale=1.5, *, alt=None):
     from matplotlib import pyplot as plt
     figure, axes = plt.subplots(
         num_rows, num_cols, figsize=(num_cols * scale, num_rows * scale),
-        squeeze=False, layout="constrained")
+        squeeze=False, layout="constrained", facecolor="white")
     for ax in axes.flat:
         ax.set_axis_off()
-    for k, (ax, image) in enumerate(zip(axes.flat, imgs)):
+    titles = itertools.repeat("") if titles is None else titles
+    for ax, image, title in zip(axes.flat, imgs, titles):
         ax.imshow(image.numpy(force=True) if torch.is_tensor(image) else image,
                   cmap="gray")
-        ax.set_title("" if titles is None else titles[k], fontsize=9)
+        ax.set_title(title, fontsize=9, color="black")
     if alt is None:
         return axes.flatten()
     show_figure(figure, alt)
@@ -773,46 +705,54 @@ def show_grids(alt, *grids):
     column, height, width) to outline, padding (rows, columns) on each side to
     draw as such, title (else the role). alt: text for screen readers.
     """
-    from matplotlib import pyplot as plt
     widths = [1 if isinstance(grid, str) else .5 + max(
         grid["values"].shape[1], .24 * len(grid.get("title", grid["role"])))
         for grid in grids]
-    height = 1.2 + max(len(grid["values"]) for grid in grids
-                       if not isinstance(grid, str))
-    figure, axes = plt.subplots(  # a cell measures .34 inches in every figure
-        1, len(grids), squeeze=False, width_ratios=widths,
-        figsize=(.34 * sum(widths), .34 * height), gridspec_kw={
-            "left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0})
-    for ax, grid, width in zip(axes.flat, grids, widths):
-        ax.set(xlim=(-width / 2, width / 2), ylim=(height / 2, -height / 2))
-        ax.set_axis_off()
+    height = max(len(grid["values"]) for grid in grids
+                 if not isinstance(grid, str))
+    ax = _axes((0, sum(widths)), (-1, height + .2), (.34, .34))
+    for grid, width, end in zip(grids, widths, itertools.accumulate(widths)):
+        middle = end - width / 2, height / 2
         if isinstance(grid, str):
-            ax.text(0, .5, grid, ha="center", va="center", fontsize=16)
+            ax.text(*middle, grid, **WORDS | {"fontsize": 16})
         else:
-            _draw_grid(ax, **grid)
-    show_figure(figure, alt)
+            _draw_grid(ax, *middle, **grid)
+    show_figure(ax.figure, alt)
 
 
-def _draw_grid(ax, values, role, window=None, padding=(0, 0), title=None):
-    """Draw a matrix in the middle of the axes, half a cell further down."""
+def _draw_grid(ax, x, y, values, role, window=None, padding=(0, 0),
+               title=None):
+    """Draw a matrix around the point (x, y)."""
     (h, w), (p, q) = values.shape, padding
-    x, y = -w / 2, .5 - h / 2
+    left, top = x - w / 2, y - h / 2
     for i, j in itertools.product(range(h), range(w)):
         inside = p <= i < h - p and q <= j < w - q
-        _rectangle(ax, (x + j, y + i), (1, 1), role if inside else "padding")
-        ax.text(x + j + .5, y + i + .5, f"{float(values[i, j]):g}",
-                ha="center", va="center", fontsize=9)
+        _box(ax, (left + j, top + i), (1, 1), role if inside else "padding",
+             f"{float(values[i, j]):g}")
     if window is not None:
-        i, j, height, width = window
-        _rectangle(ax, (x + j, y + i), (width, height), "window", lw=3)
-    ax.text(0, y - .2, role if title is None else title, ha="center",
-            fontsize=9)
+        i, j, *size = window
+        _box(ax, (left + j, top + i), size[::-1], "window", lw=3)
+    ax.text(x, top - .4, role if title is None else title, **WORDS)
 
 
-def _rectangle(ax, corner, size, role, **style):
+WORDS = {"ha": "center", "va": "center", "fontsize": 9, "color": "black"}
+
+
+def _axes(x, y, unit):
+    """Bare axes over a whole figure: (from, to) in x and y, inches per 1."""
+    from matplotlib import pyplot as plt
+    size = unit[0] * (x[1] - x[0]), unit[1] * (y[1] - y[0])
+    ax = plt.figure(figsize=size).add_axes((0, 0, 1, 1), xlim=x, ylim=y[::-1])
+    ax.set_axis_off()
+    return ax
+
+
+def _box(ax, corner, size, role, text="", **style):
+    """Draw a rectangle in the colours of its role, a text in the middle."""
     from matplotlib.patches import Rectangle
-    fill, edge = COLORS[role]
-    ax.add_patch(Rectangle(corner, *size, fc=fill, ec=edge, **style))
+    (x, y), (width, height), (fill, edge) = corner, size, COLORS[role]
+    ax.add_patch(Rectangle((x, y), width, height, fc=fill, ec=edge, **style))
+    ax.text(x + width / 2, y + height / 2, text, **WORDS)
 
 
 def draw_blocks(alt, blocks, down=False):
@@ -824,68 +764,60 @@ def draw_blocks(alt, blocks, down=False):
       ([block, …], [], …, "+")     paths, [] a bare line, and how they join
     alt: the figure's text for screen readers.
     """
-    from matplotlib import pyplot as plt
     length, breadth = _extent(blocks)
-    turn = -1 if down else 1
-    width, height = (length, breadth)[::turn]
-    figure = plt.figure(figsize=(1.3 * width, .6 * height))
-    ax = figure.add_axes((.02, .02, .96, .96), ylim=(height + .02, .2 * down),
-                         xlim=(.2 * (not down), width + .02))
-    ax.set_axis_off()
+    turn = -1 if down else 1  # [::turn] swaps (along, across)
+    ax = _axes(*((.2, length + .02), (0, breadth))[::turn], (1.3, .6))
     _draw_blocks(ax, turn, blocks, 0, breadth / 2)
-    show_figure(figure, alt)
+    show_figure(ax.figure, alt)
 
 
-def _extent(blocks):
-    """(length, breadth) in boxes, along and across the way of the data."""
-    sizes = [(0, 1)]
-    for *paths, last in blocks:
-        parts = [_extent(part) for part in (*paths, last)
-                 if isinstance(part, list)]
-        frame = isinstance(last, list)
-        sizes.append((max((n for n, _ in parts), default=0) + (not frame),
-                      sum(m for _, m in parts) + .7 * frame))
-    return sum(n for n, _ in sizes), max(m for _, m in sizes)
+def _extent(part):
+    """(length, breadth) of a block, or a list of them, along the data."""
+    if isinstance(part, list):  # one behind the other
+        lengths, breadths = zip((0, 1), *map(_extent, part))
+        return sum(lengths), max(breadths)
+    inner = [_extent(p) for p in part if isinstance(p, list)] or [(0, 1)]
+    lengths, breadths = zip(*inner)
+    if isinstance(part[-1], list):  # in a frame
+        return lengths[0], breadths[0] + .7
+    return max(lengths) + 1, sum(breadths)  # a box, or paths that join
 
 
 def _draw_blocks(ax, turn, blocks, at, across):
-    """Draw the blocks from `at` on; turn -1 swaps along and across."""
+    """Draw the blocks from `at` on, on the line `across`."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Line
+
     def line(*points, style="-|>"):
-        ax.plot(*zip(*(point[::turn] for point in points)), "#333333", lw=1)
-        ax.annotate("", points[-1][::turn], points[-2][::turn], arrowprops={
-            "arrowstyle": style, "color": "#333333", "shrinkA": 0,
-            "shrinkB": 0})
+        ax.add_patch(FancyArrowPatch(
+            path=Line([point[::turn] for point in points]), arrowstyle=style,
+            mutation_scale=10, color="#333333"))
 
-    def box(at, across, length, role, text):
-        _rectangle(ax, (at, across - .31)[::turn], (length, .62)[::turn], role)
-        ax.text(*(at + length / 2, across)[::turn], text, ha="center",
-                va="center", fontsize=9)
+    def box(at, length, breadth, role, text="", **style):
+        _box(ax, (at, across - breadth / 2)[::turn], (length, breadth)[::turn],
+             role, text, **style)
 
-    for *paths, last in blocks:
-        length, breadth = _extent([(*paths, last)])
+    for block in blocks:
+        (length, breadth), (*paths, text) = _extent(block), block
         end, side = at + length, across - breadth / 2
-        if isinstance(last, list):
-            _rectangle(ax, (at + .1, side + .05)[::turn],
-                       (length, breadth - .1)[::turn], "frame", ls="--")
-            ax.text(*(at + .15, side + .2)[::turn], paths[0], fontsize=9,
-                    va="center" if turn > 0 else "top")
-            _draw_blocks(ax, turn, last, at, across)
-        elif isinstance(paths[0], list):
+        if isinstance(text, list):
+            box(at + .1, length, breadth - .1, "frame", ls="--")
+            ax.text(*(at + .15, side + .1)[::turn], paths[0],
+                    **WORDS | {"ha": "left", "va": "top"})
+            _draw_blocks(ax, turn, text, at, across)
+        elif isinstance(paths[0], str):
+            if at:
+                line((at, across), (at + .24, across))
+            box(at + .24, .76, .62, paths[0], text)
+        else:
             for path in paths:
                 n, m = _extent(path)
                 lane, side = side + m / 2, side + m
-                fork = (at, across), (at, lane)
-                if path:
-                    line(*fork, style="-")
-                    fork = ()
-                    _draw_blocks(ax, turn, path, at, lane)
-                line(*fork, (at + n, lane), (end - .8, lane),
-                     (end - .8, across), (end - .5, across))
-            box(end - .5, across, .5, "activation", last)
-        else:
-            if at:
-                line((at, across), (at + .24, across))
-            box(at + .24, across, .76, paths[0], last)
+                line((at, across), (at, lane), style="-")
+                _draw_blocks(ax, turn, path, at, lane)
+                line((at + n, lane), (end - .8, lane), (end - .8, across),
+                     (end - .5, across))
+            box(end - .5, .5, .62, "activation", text)
         at = end
 
 
@@ -905,22 +837,23 @@ def check(answer, cases):
         except Exception as why:  # anything may go wrong in an answer
             problem = f"{type(why).__name__}: {why}"
         if problem:
-            print(f"not yet: case {n} of {len(cases)}: {problem}")
-            return
+            return print(f"not yet: case {n} of {len(cases)}: {problem}")
     print("right")
 
 
-def _difference(got, want):
+def _difference(got, right):
     """What is wrong with an answer, in words; "" if nothing is."""
     if got is None:
         return "it gives nothing (None): is the answer returned?"
-    got, want = (torch.as_tensor(x).detach().cpu() for x in (got, want))
-    if got.shape != want.shape:
-        return f"the shape is {(*got.shape,)}, not {(*want.shape,)}"
-    whole = not (got.is_floating_point() or want.is_floating_point())
-    got, want = got.double(), want.double()
-    close = got == want if whole else got.isclose(want, 1e-4, 1e-5)
-    if close.all():
+    got, right = (torch.as_tensor(x).detach().cpu() for x in (got, right))
+    if got.shape != right.shape:
+        return f"the shape is {(*got.shape,)}, not {(*right.shape,)}"
+    whole = not (got.is_floating_point() or right.is_floating_point())
+    got, right = got.double(), right.double()
+
+    def same(a):
+        return a == right if whole else a.isclose(right, 1e-4, 1e-5)
+    if same(got).all():
         return ""
     slips = {"the sign is turned round": -got, "it is 1 too large": got - 1,
              "it is 1 too small": got + 1}
@@ -928,26 +861,22 @@ def _difference(got, want):
         slips |= {"it is flipped both ways": got.flip(-2, -1),
                   "rows and columns are swapped": got.mT}
     for slip, mended in slips.items():
-        if mended.shape == want.shape and mended.allclose(want, 1e-4, 1e-5):
+        if mended.shape == right.shape and same(mended).all():
             return slip
-    place = (~close).nonzero()[0].tolist()
-    form, got, want = ".0f" if whole else "g", got[~close][0], want[~close][0]
-    return f"{got:{form}}, not {want:{form}}" + f", at index {place}" * any(
-        close.shape)
+    at, form = (~same(got)).nonzero()[0].tolist(), ".0f" if whole else "g"
+    place = f", at index {at}" if at else ""
+    return f"{got[tuple(at)]:{form}}, not {right[tuple(at)]:{form}}{place}"
 
 
 # ---- Devices, one block ----
 
 def try_gpu(i=0):
-    """CUDA device i, else Apple's MPS, else the CPU; D2LMINI_DEVICE overrides.
-    """
-    if i < 0:
-        raise ValueError(f"devices are numbered from 0, not {i}")
+    """GPU i (CUDA), else Apple's, else the CPU; D2LMINI_DEVICE overrides."""
     if os.environ.get("D2LMINI_DEVICE"):
         return torch.device(os.environ["D2LMINI_DEVICE"])
-    if i < torch.cuda.device_count():
+    if 0 <= i < torch.cuda.device_count():
         return torch.device("cuda", i)
-    if i > 0:
+    if i != 0:
         warnings.warn(f"there is no GPU {i}: taking the CPU", stacklevel=2)
     mps = i == 0 and torch.backends.mps.is_available()
     return torch.device("mps" if mps else "cpu")
@@ -955,9 +884,10 @@ def try_gpu(i=0):
 
 def try_all_gpus():
     """All CUDA devices; without one, or with D2LMINI_DEVICE, [try_gpu()]."""
+    count = torch.cuda.device_count()
     chosen = os.environ.get("D2LMINI_DEVICE")
-    count = 0 if chosen else torch.cuda.device_count()
-    return [torch.device("cuda", i) for i in range(count)] or [try_gpu()]
+    gpus = [] if chosen else [torch.device("cuda", i) for i in range(count)]
+    return gpus or [try_gpu()]
 
 
 class Residual(nn.Module):

@@ -5,15 +5,18 @@ import torch
 
 
 def small_set(seed=0):
-    """Twelve training and five test pictures in the format of the four files: {name: bytes unpacked}."""
+    """Twelve training and five test images: {file name: bytes unpacked}."""
     generator, files = torch.Generator().manual_seed(seed), {}
     for part, n in (("train", 12), ("t10k", 5)):
-        pixels = torch.randint(0, 256, (n * 784,), dtype=torch.uint8, generator=generator)
-        labels = torch.randint(0, 10, (n,), dtype=torch.uint8, generator=generator)
-        header = [0x803, n, 28, 28]
-        files[f"{part}-images-idx3-ubyte"] = _big_endian(header) + bytes(pixels.tolist())
-        files[f"{part}-labels-idx1-ubyte"] = _big_endian([0x801, n]) + bytes(labels.tolist())
+        files[f"{part}-images-idx3-ubyte"] = (
+            _big_endian([0x803, n, 28, 28]) + _random(256, n * 784, generator))
+        files[f"{part}-labels-idx1-ubyte"] = (
+            _big_endian([0x801, n]) + _random(10, n, generator))
     return files
+
+
+def _random(end, n, generator):
+    return bytes(torch.randint(0, end, (n,), generator=generator).tolist())
 
 
 def _big_endian(numbers):
