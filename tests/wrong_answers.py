@@ -399,6 +399,43 @@ WRONG_ANSWERS = {
             "lambda depth: [(2, c) for n, c in deeper_solution(depth)]",
         ],
     },
+    "09": {
+        "memory": [
+            # Layers inside blocks forgotten; the input forgotten; one output
+            # at a time; the other way round
+            "lambda net, X: [sum(a := [X.numel()] + [net[:n + 1](X).numel()"
+            " for n in range(len(net))]), max(map(sum, zip(a, a[1:])))]",
+            "lambda net, X: [memory_solution(net, X)[0] - X.numel(),"
+            " memory_solution(net, X)[1]]",
+            "lambda net, X: [memory_solution(net, X)[0],"
+            " memory_solution(net, X)[1] // 2]",
+            "lambda net, X: memory_solution(net, X)[::-1]",
+        ],
+        "block": [
+            # Stride forgotten; 1x1 layers forgotten; no ReLU before them,
+            # between them, at all, at the end
+            "lambda X, K, stride, ones: block_solution(X, K, 1, ones)",
+            "lambda X, K, stride, ones: block_solution(X, K, stride, [])",
+            "lambda X, K, stride, ones: F.conv2d(X, K, stride=stride)"
+            " if not ones else block_solution(X, K, stride, ones)",
+            "lambda X, K, stride, ones: block_solution(X, K, stride, ones)"
+            " if len(ones) < 2 else block_solution(X, K, stride,"
+            " [ones[1] @ ones[0]])",
+            "lambda X, K, stride, ones: block_solution(X, K, stride, ones)"
+            " if len(ones) != 1 else F.conv2d(F.conv2d(X, K, stride=stride)"
+            ".relu(), ones[0][:, :, None, None])",
+            "lambda X, K, stride, ones: block_solution(X, K, stride, ones)"
+            " if len(ones) != 1 else F.conv2d(F.conv2d(X, K, stride=stride),"
+            " ones[0][:, :, None, None]).relu()",
+        ],
+        "silent": [
+            # For some image; of all images together; places, not scores
+            "lambda net, maps: (net(maps).mean((2, 3)) == 0).any(0).sum()",
+            "lambda net, maps: (net(maps).mean((2, 3)) == 0).sum()",
+            "lambda net, maps: (net(maps) == 0).sum()",
+            "lambda net, maps: (net(maps).mean((2, 3)) <= 0).all(0).sum()",
+        ],
+    },
     "10": {
         "last_side": [
             "lambda n: n // 32",
