@@ -22,7 +22,7 @@ CONTENTS = {  # file name: (what you learn, key terms)
         "does it work here, and where to begin",
         ""),
     "01-from-dense-to-conv": (
-        "why pictures need another layer",
+        "why images need another layer",
         "translation invariance 平移不变性, locality 局部性"),
     "02-cross-correlation": (
         "the operation, edges, learning a kernel, receptive field",
