@@ -332,6 +332,19 @@ def test_a_line_cut_anywhere_costs_only_itself(project, capsys):
         assert path.read_bytes() == whole
 
 
+def test_a_line_is_written_at_once_and_to_the_disk(project, monkeypatch):
+    calls = []
+    for name in ("write", "fsync", "close"):
+        real = getattr(os, name)
+        monkeypatch.setattr(results.os, name, lambda *args, name=name, real=
+                            real: calls.append(name) or real(*args))
+    results.append(project / "data" / "results.jsonl", record())
+    assert calls == ["write", "fsync", "close"]
+    monkeypatch.setattr(results.os, "write", lambda file, line: 1)
+    with pytest.raises(OSError, match="the disk is full"):
+        results.append(project / "data" / "results.jsonl", record(seed=1))
+
+
 def test_a_broken_line_elsewhere_is_named(project, trained):
     lines = [json.dumps(record(seed=seed)) for seed in range(3)]
     path = project / "data" / "results.jsonl"
@@ -419,7 +432,9 @@ def readme(project, monkeypatch):
     (project / "data" / "elsewhere.json").write_text(json.dumps(ELSEWHERE))
     write_notebook(project, code(DEFINITIONS), code(CELL, "Small"),
                    code(CELL, "Small", "steady"),
-                   code(REHEARSAL, "Large"))
+                   code(REHEARSAL.replace("small()", "nn.Sequential("
+                                          "nn.Flatten(), nn.Linear(784, 10))"),
+                        "Large"))
     monkeypatch.setattr(navigation, "ROOT", project)
     monkeypatch.setattr(navigation, "NOTEBOOKS", project / "notebooks")
 
@@ -449,7 +464,7 @@ def test_one_table_of_all_results(project, readme):
         f"0.3 on GPU 5000 | {there} |",
         "| Small | momentum, one cycle to 0.1, 3 epochs, batches of 8 | "
         "3,190 | 3,176 | 0 | not run here |  |  |",
-        f"| Large | {sgd} | 3,190 | 3,176 | 0 | not run here |  |  |"]
+        f"| Large | {sgd} | 7,850 | 7,840 | 0 | not run here |  |  |"]
     text = " ".join(lines)
     assert "on a CPU with 1 or 2 threads where no GPU is named." in text
     assert "- note: a note, one run. - book: a book, lowest to" in text

@@ -68,7 +68,7 @@ LENET_STEADY = """\
 train_iter, test_iter = d2l.load_data_fashion_mnist(128)
 torch.manual_seed(0)
 net = lenet()
-lr, num_epochs = 0.2, 10
+lr, num_epochs = 0.8, 10
 history = d2l.train_ch6(net, train_iter, test_iter, num_epochs, lr,
                         d2l.try_gpu(), optimizer=d2l.momentum,
                         scheduler=d2l.one_cycle)"""
