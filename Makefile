@@ -15,7 +15,7 @@ LINTER := .venv/linter-ready
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | \
-	    awk -F'|' '{printf "%-14s%s\n", $$1, $$2}'
+	    awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
 
 # The stamp is made last: an installation that broke off starts again, a finished one never.
 $(READY): requirements.txt
