@@ -407,9 +407,9 @@ def _mode(net, training):
             part.training = was_training
 
 
-def _device_of(net):
+def _device_of(net, otherwise="cpu"):
     parameters = getattr(net, "parameters", list)()
-    return next((p.device for p in parameters), torch.device("cpu"))
+    return next((p.device for p in parameters), torch.device(otherwise))
 
 
 def evaluate_accuracy_gpu(net, data_iter, device=None):
@@ -454,7 +454,7 @@ def net_size(net, X):
     from torch.utils.flop_counter import FlopCounterMode
     counter = FlopCounterMode(display=False)  # multiplying and adding: two
     with _mode(net, training=False), torch.no_grad(), counter:
-        net(X.to(_device_of(net)))  # lazy layers get their shapes here
+        net(X.to(_device_of(net, X.device)))  # lazy layers get their shapes here
     return (sum(p.numel() for p in net.parameters()),
             counter.get_total_flops() // (2 * len(X)))
 
@@ -465,7 +465,7 @@ def layer_table(net, X):
     X: a batch such as torch.rand(1, 1, 28, 28).
     """
     print("layer           output (N, …)       parameters   multiply-adds")
-    X, total = X.to(_device_of(net)), net_size(net, X)
+    X, total = X.to(_device_of(net, X.device)), net_size(net, X)
     with _mode(net, training=False), torch.no_grad():
         for layer in net:
             size, X = net_size(layer, X), layer(X)

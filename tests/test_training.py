@@ -653,6 +653,15 @@ def test_net_size_and_layer_table(capsys):
     assert lines[-1] == ["in", "all", "159", f"{convolution + dense:,}"]
 
 
+def test_sizes_need_no_memory(capsys):
+    """Shapes are enough: a large network may lie on the device "meta"."""
+    with torch.device("meta"):
+        net, X = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.rand(1, 4)
+    assert d2l.net_size(net, X) == (10, 8)
+    d2l.layer_table(net, X)
+    assert "(1, 2)" in capsys.readouterr().out
+
+
 # ---- accuracy and evaluation ----
 
 def test_accuracy():  # B32
