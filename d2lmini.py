@@ -454,7 +454,7 @@ def net_size(net, X):
     from torch.utils.flop_counter import FlopCounterMode
     counter = FlopCounterMode(display=False)  # multiplying and adding: two
     with _mode(net, training=False), torch.no_grad(), counter:
-        net(X.to(_device_of(net, X.device)))  # lazy layers get their shapes here
+        net(X.to(_device_of(net, X.device)))  # shapes lazy layers
     return (sum(p.numel() for p in net.parameters()),
             counter.get_total_flops() // (2 * len(X)))
 
