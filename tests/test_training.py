@@ -467,6 +467,16 @@ def test_layers_choose_the_order_in_memory(layers, reordered):
         assert all(map(torch.equal, *results))
 
 
+def test_the_usual_order_in_memory_comes_back():
+    net, inside = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3),
+                                nn.Flatten(), nn.Linear(64, 2)), []
+    net.register_forward_hook(lambda *_: inside.append(
+        net[1].weight.is_contiguous()))
+    train(net)
+    assert inside and not any(inside)
+    assert all(p.is_contiguous() for p in net.parameters())
+
+
 def test_an_order_in_memory_that_the_reader_chose_stays():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(),
                         nn.Linear(64, 2)).to(memory_format=torch.channels_last)
