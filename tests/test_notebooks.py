@@ -297,3 +297,34 @@ def test_workflow_calls_the_same_commands():
     systems = [*jobs["make"]["strategy"]["matrix"]["os"],
                jobs["windows"]["runs-on"]]
     assert systems == ["ubuntu-latest", "macos-latest", "windows-latest"]
+
+
+# ---- The glossary of notebook 00 ----
+
+def words_of(number):
+    """The text of a notebook's Markdown cells, in lower case."""
+    return "\n".join(cell.source for cell in NOTEBOOKS[number].cells
+                     if cell.cell_type == "markdown").lower()
+
+
+def glossary():
+    """(term, Chinese name, notebook) of each row."""
+    cell, = (cell.source for cell in NOTEBOOKS["00"].cells
+             if cell.source.startswith("## Glossary"))
+    rows = [[part.strip() for part in line.strip("|").split("|")]
+            for line in cell.splitlines() if line.startswith("|")][2:]
+    return [(term, chinese, number) for term, chinese, _, number in rows]
+
+
+@pytest.mark.parametrize("term, chinese, number", glossary())
+def test_glossary_names_the_notebook_that_explains_a_term(
+        term, chinese, number):
+    assert term in words_of(number) and chinese in words_of(number)
+    for other in NOTEBOOKS:  # no earlier one explains it without a pointer
+        if "00" < other < number and f"**{term}" in words_of(other):
+            assert f"notebook {number}" in words_of(other), other
+
+
+def test_glossary_follows_the_series():
+    numbers = [number for _, _, number in glossary()]
+    assert len(numbers) > 25 and numbers == sorted(numbers)
