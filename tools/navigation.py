@@ -200,8 +200,8 @@ def measured(records):
     found = [record["test_acc"] for record in records]
     seconds = statistics.median(r["seconds_per_epoch"] for r in records)
     device = records[0]["device"]
-    return (f"{statistics.fmean(found):.3f} ({min(found):.3f} to "
-            f"{max(found):.3f})",
+    spread = f" ({min(found):.3f} to {max(found):.3f})" * (len(found) > 1)
+    return (f"{statistics.fmean(found):.3f}{spread}",
             f"{seconds:.1f}" + f" on {device}" * (device != "cpu"))
 
 
