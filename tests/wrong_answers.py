@@ -345,6 +345,29 @@ WRONG_ANSWERS = {
         ],
     },
     "07": {
+        "drop": [
+            "lambda X, keep, p: X * keep",  # not divided
+            "lambda X, keep, p: X * keep / p",
+            "lambda X, keep, p: X * ~keep / (1 - p)",
+            "lambda X, keep, p: X / (1 - p)",
+            "lambda X, keep, p: (X / (1 - p))[keep]",
+        ],
+        "dropout_places": [
+            "lambda net: [n for n in range(len(net))"
+            " if isinstance(net[n], nn.ReLU)]",
+            "lambda net: [n for n in range(len(net))"
+            " if isinstance(net[n], nn.Linear)]",
+            "lambda net: [n + 1 for n in dropout_places_solution(net)]",
+            "lambda net: dropout_places_solution(net)[:1]",
+        ],
+        "edition_parameters": [
+            "lambda c, d: edition_parameters_solution(c, d)"
+            " - 5 * c - 2 * d - 10",  # no biases
+            "lambda c, d: edition_parameters_solution(c, d) - 16 * c * c",
+            "lambda c, d: edition_parameters_solution(c, d) - 8 * c * d",
+            "lambda c, d: edition_parameters_solution(d, c)",
+            "lambda c, d: edition_parameters_solution(c, d) + (d + 1) * d",
+        ],
         "training_megabytes": [
             "lambda net, X: training_megabytes_solution(net, X[:1])",
             "lambda net, X: training_megabytes_solution(net, X[:0])",
@@ -481,6 +504,13 @@ WRONG_ANSWERS = {
         ],
     },
     "11": {
+        "moving_average": [
+            "lambda m, k, batches: m * (1 - k) ** batches",  # shares swapped
+            "lambda m, k, batches: m * (1 - (1 - k) ** batches)",
+            "lambda m, k, batches: m * k ** batches",  # what is still missing
+            "lambda m, k, batches: m * (1 - k) * batches",  # no decay
+            "lambda m, k, batches: m * (1 - k ** (batches - 1))",
+        ],
         "idle": [
             "lambda net: sum(layer.bias.numel() for layer in net"
             " if isinstance(layer, (nn.Conv2d, nn.Linear))"
@@ -493,13 +523,13 @@ WRONG_ANSWERS = {
             " and layer.bias is not None)",
         ],
         "sizes": [
-            "lambda name: [44426, 0]",  # no normalisation at all
-            "lambda name: [44878, 452]",  # always all four
+            "lambda name: [11178, 0]",  # no normalisation at all
+            "lambda name: [11354, 176]",  # always all three
             # num_batches_tracked counted too; scale and shift in one; the
             # other places
             "lambda name: [sizes_solution(name)[0], sum(b.numel() for b in"
             " variant(name).buffers())]",
-            "lambda name: [44426 + sizes_solution(name)[1] // 2,"
+            "lambda name: [11178 + sizes_solution(name)[1] // 2,"
             " sizes_solution(name)[1]]",
             "lambda name: sizes_solution({'conv': 'dense', 'dense': 'conv'}"
             ".get(name, name))",
@@ -516,6 +546,22 @@ WRONG_ANSWERS = {
             " axes=(0, 2)).reshape(X.shape)",
             "lambda X, groups: normalise(X.reshape(len(X), groups, -1),"
             " axes=2)",
+        ],
+        "merge": [
+            # The bias not scaled; the mean forgotten; the variance for the
+            # deviation; the columns scaled in place of the rows; no bias
+            "lambda W, b, gamma, beta, mean, var: torch.cat(("
+            "(gamma / var.sqrt())[:, None] * W, (b - mean * gamma"
+            " / var.sqrt() + beta)[:, None]), 1)",
+            "lambda W, b, gamma, beta, mean, var: merge_solution("
+            "W, b, gamma, beta, 0 * mean, var)",
+            "lambda W, b, gamma, beta, mean, var: merge_solution("
+            "W, b, gamma, beta, mean, var ** 2)",
+            "lambda W, b, gamma, beta, mean, var: torch.cat(("
+            "W * (gamma / var.sqrt()), merge_solution("
+            "W, b, gamma, beta, mean, var)[:, -1:]), 1)",
+            "lambda W, b, gamma, beta, mean, var: merge_solution("
+            "W, b, gamma, beta, mean, var)[:, :-1]",
         ],
     },
     "12": {
