@@ -113,9 +113,16 @@ class Batches:
             # index_select is eight times as fast as images[index].
             X = self.images.index_select(0, index).unsqueeze(1) / 255
             if self.resize is not None:
+                # Larger images need no antialiasing, which old Macs lack.
+                shrinks = bool((torch.tensor(self.resize) < 28).any())
                 X = F.interpolate(X, self.resize, mode="bilinear",
-                                  antialias=True)
+                                  antialias=shrinks)
             yield X, self.labels[index].long()
+
+    @property
+    def dataset(self):
+        """All (image, label), as bytes; len() counts them."""
+        return torch.utils.data.TensorDataset(self.images, self.labels)
 
     def to(self, device):
         """The same batches, gathered and converted on `device`."""
@@ -141,31 +148,43 @@ def load_data_fashion_mnist(batch_size, resize=None):
 def fashion_mnist_files():
     """Where the four files are: {"train-images-idx3-ubyte": path, …}.
 
-    In D2LMINI_DATA if it is set, else in data/, else downloaded; with no
-    network a stand-in is drawn, and a notice says so. A path may end in .gz.
+    In D2LMINI_DATA if it is set, else in data/ or, where nobody may write
+    there, beside what torch.hub downloads; else downloaded. With no network
+    a stand-in is drawn, and a notice says so. A path may end in .gz.
     """
     chosen = os.environ.get("D2LMINI_DATA")
-    files = _files_in(Path(chosen or DATA).expanduser())
-    if chosen and len(files) < 4:
-        lacking = ", ".join(sorted(UNPACKED_MD5.keys() - files))
-        raise FileNotFoundError(f"put {lacking}, packed or not, into the "
-                                f"folder that D2LMINI_DATA names: {chosen}")
-    if len(files) < 4 and _download(DATA / "FashionMNIST" / "raw"):
-        files = _files_in(DATA)
-    if len(files) == 4:
+    if chosen:
+        files = _files_in(Path(chosen).expanduser())
+        if len(files) < 4:
+            lacking = ", ".join(sorted(UNPACKED_MD5.keys() - files))
+            raise FileNotFoundError(f"put {lacking}, packed or not, into the "
+                                    f"folder D2LMINI_DATA names: {chosen!r}")
         return files
-    stand_in = DATA / "stand-in"
-    if len(_files_in(stand_in)) < 4:
-        runpy.run_path(str(DATA / "make_standin.py"))["write"](stand_in)
-    return _files_in(stand_in)
+    writable = os.access(DATA if DATA.exists() else DATA.parent, os.W_OK)
+    folder = DATA if writable else Path(torch.hub.get_dir()).parent / "d2lmini"
+    files = (_complete(DATA, folder)
+             or (_download(folder) and _complete(folder))
+             or _complete(DATA / "stand-in", folder / "stand-in"))
+    if not files:
+        script = runpy.run_path(str(DATA / "make_standin.py"))
+        script["write"](folder / "stand-in")
+        files = _files_in(folder / "stand-in")
+    return files
 
 
 def _files_in(folder):
     """{name: path} of those of the four files that are in the folder."""
     return {name: path for name in UNPACKED_MD5
             for place in (folder, folder / "FashionMNIST" / "raw")
-            for path in (place / name, place / f"{name}.gz")
+            for path in (place / name.replace("-idx", ".idx"),  # on Windows
+                         place / name, place / f"{name}.gz")
             if path.is_file()}
+
+
+def _complete(*folders):
+    """The files of the first folder that has all four, else {}."""
+    return next((files for files in map(_files_in, folders)
+                 if len(files) == 4), {})
 
 
 @functools.lru_cache(maxsize=8)
@@ -177,7 +196,7 @@ def _read_idx(name, path, source):
         md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
         if source != STAND_IN and md5 != UNPACKED_MD5[name]:
             raise ValueError("its md5 is another")
-    except (OSError, EOFError, ValueError, zlib.error) as why:
+    except (gzip.BadGzipFile, EOFError, ValueError, zlib.error) as why:
         raise ValueError(f"{path} is not Fashion-MNIST's {name}: {why}. Delete"
                          " it and run again, or put a good one there") from why
     values = torch.frombuffer(raw, dtype=torch.uint8)
@@ -185,8 +204,9 @@ def _read_idx(name, path, source):
 
 
 @functools.cache  # one attempt, and one notice, per process
-def _download(raw):
-    """Download the files into the folder `raw`; True if that worked."""
+def _download(data):
+    """Download the files into the folder `data`; True if that worked."""
+    raw = data / "FashionMNIST" / "raw"
     problems, timeout = [], socket.getdefaulttimeout()
     for mirror in MIRRORS:
         try:
@@ -194,7 +214,7 @@ def _download(raw):
             from torchvision.datasets import FashionMNIST
             raw.mkdir(parents=True, exist_ok=True)
             # Beside the target, then renamed: no half file, no clash of two.
-            with (tempfile.TemporaryDirectory("", "download-", DATA) as folder,
+            with (tempfile.TemporaryDirectory("", "download-", data) as folder,
                   contextlib.redirect_stdout(sys.stderr)):
                 ours = type("FashionMNIST", (FashionMNIST,),
                             {"mirrors": [mirror]})  # its own is plain http
@@ -282,11 +302,12 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
     train_iter, test_iter: iterables of (X, y) with len. optimizer(parameters,
     lr=lr) makes the optimizer, scheduler(optimizer, steps) what steps after
     every batch; init_weights(part) starts each part of the network, None
-    keeps the weights. rehearse=True: on a CPU, try a few batches and tell how
+    keeps the weights; for a fresh start of biases and running statistics too
+    make a new network. rehearse=True: on a CPU, try a few batches and tell how
     long all would take. Interrupting keeps what was learned. ValueError for
     no data, FloatingPointError for a loss that is not finite. Notebook 06.
     """
-    device = torch.device(device)
+    device = torch.device(device or try_gpu())
     testing = os.environ.get("D2LMINI_PROFILE") == "test"
     rehearse = rehearse and device.type == "cpu"
     most = num_epochs, sys.maxsize  # epochs, and batches in each
@@ -317,8 +338,8 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
                 began, sums = time.perf_counter(), Accumulator(3)
                 few = itertools.islice(train_iter, most[1])
                 for step, (X, y) in enumerate(few, 1):
+                    X, y = _to_device(X, y, device)
                     size = len(y)
-                    X, y = X.to(device), y.to(device)
                     opt.zero_grad()
                     y_hat = net(X)
                     loss = F.cross_entropy(y_hat, y)
@@ -329,17 +350,20 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
                     n, examples = y.numel(), examples + size
                     sums.add(loss.float() * n, _count_right(y_hat, y), n)
                     curves.watch(epoch, step, sums)
-                loss, acc = _means(sums)
+                when = f" in epoch {epoch + 1}"
+                loss, acc = _means(sums, "train_iter" + when)
                 few = itertools.islice(test_iter, 1 if rehearse else None)
-                test_acc = evaluate_accuracy_gpu(net, few, device)
+                _, test_acc = _means(_evaluate(net, few, device),
+                                     "test_iter" + when)
                 curves.add(epoch + 1, (loss, acc, test_acc))
                 history.train_loss.append(loss)
                 history.train_acc.append(acc)
                 history.test_acc.append(test_acc)
                 history.seconds.append(time.perf_counter() - began)
     except KeyboardInterrupt:
-        print(f"interrupted in epoch {len(history.seconds) + 1}: the network "
-              "keeps what it has learned so far")
+        raise Interrupted(
+            f"interrupted in epoch {len(history.seconds) + 1}: the network "
+            "keeps what it has learned so far") from None
     except RuntimeError as why:
         if "memory" in str(why):
             print(f"{size} examples do not fit into the memory of {device}: "
@@ -364,11 +388,29 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
     return history
 
 
-def _means(sums):
-    """(loss, accuracy) of the sums over an epoch."""
+class Interrupted(KeyboardInterrupt):
+    """Ends a cell, and those that wait behind it, with one line."""
+
+    def _render_traceback_(self):  # IPython asks for it
+        return [str(self)]
+
+
+def _to_device(X, y, device):
+    """A batch, tensors or arrays, on the device; X may be a list."""
+    y = torch.as_tensor(y, device=device)
+    if y.dim() == 0:
+        raise ValueError("expected batches (X, y), not single examples: wrap "
+                         "the data set in torch.utils.data.DataLoader")
+    if isinstance(X, (list, tuple)):
+        return [torch.as_tensor(x, device=device) for x in X], y
+    return torch.as_tensor(X, device=device), y
+
+
+def _means(sums, data):
+    """(loss, accuracy) of the sums over an epoch of the data."""
     loss, right, labels = sums
     if not labels:
-        raise ValueError("the data gave no batch: a used-up iterator?")
+        raise ValueError(f"no batch from {data}: is it empty or used up?")
     if not math.isfinite(loss):
         raise FloatingPointError(f"the loss is {loss}: take a smaller lr")
     return loss / labels, right / labels
@@ -418,13 +460,17 @@ def evaluate_accuracy_gpu(net, data_iter, device=None):
     X may be a list of tensors; device: by default the network's. Notebook 06.
     """
     device = _device_of(net) if device is None else device
-    sums = Accumulator(3)  # loss (not counted here), right answers, labels
+    return _means(_evaluate(net, data_iter, device), "data_iter")[1]
+
+
+def _evaluate(net, data_iter, device):
+    """Sums of nothing (no loss), right answers and labels."""
+    sums = Accumulator(3)
     with _mode(net, training=False), torch.no_grad():
         for X, y in data_iter:
-            many, y = isinstance(X, (list, tuple)), y.to(device)
-            X = [x.to(device) for x in X] if many else X.to(device)
+            X, y = _to_device(X, y, device)
             sums.add(0, _count_right(net(X), y), y.numel())
-    return _means(sums)[1]
+    return sums
 
 
 def accuracy(y_hat, y):
@@ -437,6 +483,9 @@ def accuracy(y_hat, y):
 
 def _count_right(y_hat, y):
     """accuracy() as a tensor, which does not wait for a GPU."""
+    if not torch.is_tensor(y_hat):
+        raise TypeError("expected one tensor of scores from the network, not "
+                        f"a {type(y_hat).__name__}: let it return the scores")
     if y_hat.dim() == y.dim() + 1 and y_hat.shape[1] > 1:
         y_hat = y_hat.argmax(1)
     if y_hat.shape != y.shape or y_hat.is_floating_point():
@@ -549,7 +598,8 @@ class Animator:
             "xlabel": xlabel, "ylabel": ylabel, "xlim": xlim, "ylim": ylim,
             "xscale": xscale, "yscale": yscale})]
         self.X, self.Y, self.fmts, self.figsize = [], [], fmts, figsize
-        self.legend = [] if legend is None else list(legend)
+        self.legend = [legend] if isinstance(legend, str) else (
+            [] if legend is None else list(map(str, legend)))
         self.title, self._id = "", f"curves {time.time_ns()}"
         self._shell, self._next = _notebook_shell(), 0
 
@@ -625,7 +675,7 @@ class _TrainingCurves(Animator):
             if took > 10:
                 minutes = math.ceil(took * (self.epochs / x - 1) / 60)
                 self.title = f"{self.name} about {minutes} min left"
-            self.add(x, (*_means(sums), None))
+            self.add(x, (*_means(sums, "train_iter"), None))
 
     def finish(self):
         """Draw what there is, without the time left."""

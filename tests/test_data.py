@@ -4,6 +4,8 @@ import gzip
 import http.server
 import multiprocessing
 import os
+import re
+import runpy
 import shutil
 import socket
 import subprocess
@@ -36,13 +38,16 @@ def source():
 
 # ---- The search ----
 
-@pytest.mark.parametrize("form", ["packed", "unpacked", "raw folder"])
+@pytest.mark.parametrize("form", ["packed", "unpacked", "raw folder",
+                                  "unpacked on Windows"])
 def test_chosen_folder(form, data, official, monkeypatch, tmp_path):
     folder = tmp_path / "mine"
     place = raw(folder) if form == "raw folder" else folder
     for name, path in write_packed(place, official).items():
-        if form == "unpacked":
-            path.with_suffix("").write_bytes(official[name])
+        if "unpacked" in form:
+            if form.endswith("Windows"):  # where tools read .gz as idx.gz
+                name = name.replace("-idx", ".idx")
+            (folder / name).write_bytes(gzip.decompress(path.read_bytes()))
             path.unlink()
     monkeypatch.setenv("D2LMINI_DATA", str(folder))
     train_iter, test_iter = d2l.load_data_fashion_mnist(4)
@@ -95,6 +100,16 @@ def test_chosen_folder_must_be_complete(data, official, monkeypatch,
         d2l.load_data_fashion_mnist(4)
 
 
+@pytest.mark.parametrize("slip", ["{} ", '"{}"', "{}/not/there"])
+def test_slips_in_the_name_of_the_chosen_folder_show(slip, data, official,
+                                                     monkeypatch, tmp_path):
+    write_packed(tmp_path / "mine", official)
+    name = slip.format(tmp_path / "mine")
+    monkeypatch.setenv("D2LMINI_DATA", name)
+    with pytest.raises(FileNotFoundError, match=re.escape(repr(name))):
+        d2l.load_data_fashion_mnist(4)
+
+
 # ---- Damaged files ----
 
 def other_set(path):
@@ -133,12 +148,14 @@ def test_damaged_file_is_named_and_kept(damage, data, official):
     assert source() == "Fashion-MNIST"
 
 
-def test_unreadable_file(data, official):
+def test_a_file_without_permission_is_not_to_be_deleted(data, official,
+                                                        monkeypatch):
     path = write_packed(raw(data), official)[LABELS]
-    path.unlink()
-    path.with_suffix("").write_bytes(b"")
-    path.with_suffix("").chmod(0)
-    with pytest.raises((OSError, ValueError), match=LABELS):  # root reads it
+
+    def refuse(name, mode):
+        raise PermissionError(13, "Permission denied", str(name))
+    monkeypatch.setattr(gzip, "open", refuse)  # root may read everything
+    with pytest.raises(PermissionError, match=path.parent.name):
         d2l.load_data_fashion_mnist(4)
 
 
@@ -264,6 +281,41 @@ print(d2lmini.load_data_fashion_mnist(4)[0].source)
     assert nothing_left_over(data)
 
 
+# ---- Where nobody may write ----
+
+@pytest.fixture
+def cache(data, monkeypatch, tmp_path):
+    """Beside what torch.hub keeps, since the data folder is read-only."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(os, "access", lambda path, mode: path != data)
+    return tmp_path / "home" / "d2lmini"
+
+
+def test_read_only_folder_keeps_what_is_downloaded_elsewhere(
+        cache, data, official, mirror, monkeypatch):
+    monkeypatch.setattr(d2l, "MIRRORS", (mirror("good", official),))
+    assert source() == "Fashion-MNIST"
+    assert d2l.fashion_mnist_files()[IMAGES].is_relative_to(cache)
+    assert [path.name for path in data.iterdir()] == ["make_standin.py"]
+    monkeypatch.setattr(d2l, "MIRRORS", ())  # it is there now
+    assert source() == "Fashion-MNIST"
+
+
+def test_read_only_folder_with_data(cache, data, official):
+    write_packed(raw(data), official)
+    assert source() == "Fashion-MNIST" and not cache.exists()
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_read_only_folder_without_network(drawn, cache, data, monkeypatch):
+    if drawn:
+        runpy.run_path(str(data / "make_standin.py"))["write"](
+            data / "stand-in")
+    files = d2l.fashion_mnist_files()
+    assert source() == d2l.STAND_IN
+    assert files[IMAGES].is_relative_to(data / "stand-in" if drawn else cache)
+
+
 # ---- The stand-in ----
 
 def test_standin_is_drawn_once_and_the_same(data, capsys):
@@ -296,6 +348,8 @@ def test_batches(loaders):
         assert X.shape == (256, 1, 28, 28) and X.dtype == torch.float32
         assert 0 <= X.min() <= X.max() <= 1
         assert y.shape == (256,) and y.dtype == torch.int64
+        assert len(loader.dataset) == len(loader.labels)
+        assert loader.batch_size == 256
     sizes = [len(y) for _, y in loaders[1]]
     assert len(sizes) == len(loaders[1])
     assert sum(sizes) == len(loaders[1].labels)

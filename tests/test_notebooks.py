@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,10 @@ PATHS = {path.stem[:2]: path
          for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 NOTEBOOKS = {number: nbformat.read(path, as_version=4)
              for number, path in PATHS.items()}
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
 
 
 def code_cells(number):
@@ -245,7 +250,7 @@ def test_bootstrap_is_the_same_and_finds_the_module(number, tmp_path,
     namespace = {"__vsc_ipynb_file__": there}  # as VS Code sets it
     exec(cell.source, namespace)
     assert namespace["home"][0] == ROOT
-    (tmp_path / "d2lmini.py").write_text((ROOT / "d2lmini.py").read_text())
+    shutil.copy(ROOT / "d2lmini.py", tmp_path)
     namespace = {}
     exec(cell.source, namespace)
     assert namespace["home"] == [tmp_path]
@@ -265,9 +270,9 @@ def test_few_cells_are_left_uncompared(number):
 
 def test_packages_are_listed_alike():
     """requirements.txt, environment.yml, notebook 00: the same floors."""
-    requirements = (ROOT / "requirements.txt").read_text()
+    requirements = text("requirements.txt")
     wanted = dict(re.findall(r"^(\w+)>=([\d.]+)", requirements, re.M))
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    environment = yaml.safe_load(text("environment.yml"))
     assert environment["channels"] == ["conda-forge"]
     conda = dict(package.split(">=")
                  for package in environment["dependencies"]
@@ -283,10 +288,10 @@ def test_packages_are_listed_alike():
 
 def test_workflow_calls_the_same_commands():
     """Continuous integration runs what the Makefile and the README say."""
-    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    workflow = text(".github/workflows/test.yml")
     jobs = yaml.safe_load(workflow)["jobs"]
-    makefile = (ROOT / "Makefile").read_text()
-    readme = (ROOT / "README.md").read_text()
+    makefile = text("Makefile")
+    readme = text("README.md")
     commands = {name: [step["run"] for step in job["steps"] if "run" in step]
                 for name, job in jobs.items()}
     for command in commands["make"]:

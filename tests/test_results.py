@@ -88,7 +88,8 @@ def record(network="Small", recipe="documents", seed=0, device="cpu", **more):
 
 def write_records(root, *records):
     path = root / "data" / "results.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in records))
+    path.write_text("".join(json.dumps(line) + "\n" for line in records),
+                    encoding="utf-8")
     return path
 
 
@@ -353,10 +354,10 @@ def test_a_broken_line_elsewhere_is_named(project, trained):
                             ('{"network": "x"}', "line 2 lacks .*seed"),
                             (lines[0], "line 2 is the same run as line 1")):
         text = "\n".join([lines[0], broken, lines[2], ""])
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         with pytest.raises(ValueError, match=message):
             results.main([0, 1, 2], "", project)
-        assert path.read_text() == text and not trained
+        assert path.read_text(encoding="utf-8") == text and not trained
 
 
 def test_results_of_another_definition_are_named(project, trained):

@@ -6,6 +6,12 @@ and from wherever.
 import pytest
 
 
+def pytest_configure(config):
+    """With pytest-xdist, `-n 2`: one process for all cells of a notebook."""
+    if getattr(config.option, "dist", "no") == "load":
+        config.option.dist = "loadscope"
+
+
 def pytest_collectstart(collector):
     """Notices such as a missing network are no part of a result: stderr."""
     path = getattr(collector, "path", None)
