@@ -145,7 +145,9 @@ on the 10,000 test images: the mean of the runs (lowest to highest). Plain SGD
 takes steps of one size, as the documents do; momentum with one cycle is the
 recipe of notebook 07. lr is the learning rate. A training step sees one
 batch. Multiply-adds are for one image. Seconds, with the evaluation, are the
-median of the runs{where}. Elsewhere is what others report for the network:"""
+median of the runs{where}. The machine had other work to do
+meanwhile, so take them as upper bounds. Elsewhere is what others report for
+the network:"""
 RESULTS = re.compile(r"(?<=<!-- results: tools/navigation.py -->\n).*?"
                      r"(?=<!-- end of results -->)", re.DOTALL)
 
