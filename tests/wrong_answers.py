@@ -206,6 +206,26 @@ WRONG_ANSWERS = {
             "lambda net, X, n: net[:3 * n](X)",  # pooled
             "lambda net, X, n: net[:3 * n - 2](X)",  # not yet activated
         ],
+        "costs": [
+            # The dense layers or the window not read; the two numbers
+            # swapped; no biases; the channels swapped
+            "lambda a, b, k, d: costs_solution(a, b, k, [120, 84, 10])",
+            "lambda a, b, k, d: costs_solution(a, b, 5, d)",
+            "lambda a, b, k, d: costs_solution(a, b, k, d)[::-1]",
+            "lambda a, b, k, d: [costs_solution(a, b, k, d)[0]"
+            " - a - b - sum(d), costs_solution(a, b, k, d)[1]]",
+            "lambda a, b, k, d: costs_solution(b, a, k, d)",
+        ],
+        "read_idx": [
+            # No shape; lengths of one byte; always one axis; the header
+            # still in front; rows and columns swapped
+            "lambda raw: torch.as_tensor(raw)[4 + 4 * raw[3]:]",
+            "lambda raw: torch.as_tensor(raw)[4 + 4 * raw[3]:][:raw[7]]",
+            "lambda raw: torch.as_tensor(raw)[8:]",
+            "lambda raw: torch.as_tensor(raw)",
+            "lambda raw: read_idx_solution(raw).mT"
+            " if raw[3] > 1 else read_idx_solution(raw)",
+        ],
     },
     "04": {
         "learned": [
