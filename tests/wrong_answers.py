@@ -585,6 +585,28 @@ WRONG_ANSWERS = {
         ],
     },
     "12": {
+        "depth": [
+            "lambda blocks, n: sum(blocks) * n",
+            "lambda blocks, n: sum(blocks) * n + 1",
+            "lambda blocks, n: sum(blocks) * 2 + 2",
+            "lambda blocks, n: len(blocks) * n + 2",
+        ],
+        "adding": [
+            "lambda c: torch.ones(c, 2 * c, 1, 1)",
+            "lambda c: adding_solution(c).flatten(1)",  # two axes
+            "lambda c: adding_solution(c) / 2",  # the mean
+            # Pairs of neighbours are added, not the two paths
+            "lambda c: torch.eye(c).repeat_interleave(2, 1)[..., None, None]",
+        ],
+        "as_full": [
+            "lambda w, groups: w.repeat(1, groups, 1, 1)",  # no zeros
+            "lambda w, groups: w",
+            # Every other output in a group, not one group after the other
+            "lambda w, groups: torch.stack([F.pad(w[i], (0, 0, 0, 0,"
+            " i % groups * w.shape[1],"
+            " (groups - 1 - i % groups) * w.shape[1]))"
+            " for i in range(len(w))])",
+        ],
         "bottleneck": [
             # Without the shortcut; with the last ReLU before the addition,
             # and without it; no ReLU inside; no normalisation at all
