@@ -187,16 +187,6 @@ def test_tag_and_names_go_together(project):
         planned(project)
 
 
-def test_an_extra_run_gives_way_to_the_notebook(project, monkeypatch):
-    monkeypatch.setattr(results, "EXTRA", {"20-small": [
-        ("Small", "documents", CELL), ("Small", "steady", CELL)]})
-    write_notebook(project, code(DEFINITIONS), code(CELL, "Last"), name="21")
-    *runs, last = planned(project)
-    assert last.network == "Last", "extra runs stand with their notebook's"
-    assert [run.recipe for run in runs] == ["documents", "steady"]
-    assert results.described(runs[1])["parameters"] == 3190
-
-
 RUNS = results.planned(ROOT / "notebooks")
 
 

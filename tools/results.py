@@ -62,24 +62,11 @@ class Run:
     rehearses: bool  # on a CPU
 
 
-# For a fair row beside the editions: notebook 06's LeNet by their recipe. Its
-# sigmoids keep Xavier's weights; He's are made for ReLU.
-LENET_STEADY = """\
-train_iter, test_iter = d2l.load_data_fashion_mnist(128)
-torch.manual_seed(0)
-net = lenet()
-lr, num_epochs = 0.8, 10
-history = d2l.train_ch6(net, train_iter, test_iter, num_epochs, lr,
-                        d2l.try_gpu(), optimizer=d2l.momentum,
-                        scheduler=d2l.one_cycle)"""
-EXTRA = {"06-lenet": [("LeNet", "steady", LENET_STEADY)]}
-
-
 # ---- What there is to train ----
 
 def planned(folder):
-    """The runs that the notebooks in the folder hold, and the extra ones."""
-    runs, extra = [], []
+    """The runs that the notebooks in the folder hold, in their order."""
+    runs = []
     for path in sorted(folder.glob("*.ipynb")):
         before = []
         for cell in nbformat.read(path, as_version=4).cells:
@@ -90,15 +77,12 @@ def planned(folder):
                 runs.append(_run(*name, path, before, cell.source))
             if not tags & NOT_BEFORE:
                 before += _statements(cell.source, path)
-        extra += [_run(network, recipe, path, before, source)
-                  for network, recipe, source in EXTRA.get(path.stem, ())]
     names = [(run.network, run.recipe) for run in runs]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two cells train {' by '.join(name)}: give one "
                              "another network or recipe in its metadata")
-    runs += [run for run in extra if (run.network, run.recipe) not in names]
-    return sorted(runs, key=lambda run: run.notebook)
+    return runs
 
 
 def _name(cell, path):
