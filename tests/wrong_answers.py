@@ -682,5 +682,17 @@ WRONG_ANSWERS = {
             "lambda net, X: lean_bytes_solution(net, X) // 4",
             "lambda net, X: X.nbytes",
         ],
+        "dense_forward": [
+            # No ReLU; one behind the last layer; what is new on the left; one
+            # over the features too, at each layer or at the start
+            "lambda layers, X: [X := torch.cat((X, layer(X)), 1)"
+            " for layer in layers[:-1]] and layers[-1](X)",
+            "lambda layers, X: F.relu(dense_forward_solution(layers, X))",
+            "lambda layers, X: [X := torch.cat((F.relu(layer(X)), X), 1)"
+            " for layer in layers[:-1]] and layers[-1](X)",
+            "lambda layers, X: [X := F.relu(torch.cat((X, layer(X)), 1))"
+            " for layer in layers[:-1]] and layers[-1](X)",
+            "lambda layers, X: dense_forward_solution(layers, F.relu(X))",
+        ],
     },
 }
