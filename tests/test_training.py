@@ -955,6 +955,11 @@ def test_animator_takes_any_number_of_series(legend, capsys):  # B13
         "x 1: a 0.000, y2 1.000, y3 2.000, y4 3.000, y5 4.000, y6 5.000\n")
 
 
+def test_a_legend_may_be_one_name(capsys):
+    d2l.Animator(legend="loss").add(1, 0.5)
+    assert capsys.readouterr().out == "x 1: loss 0.500\n"
+
+
 def test_animator_draws_one_chart():  # B14
     for grid in ({"nrows": 2}, {"ncols": 2}, {"nrows": 2, "ncols": 2}):
         with pytest.raises(ValueError, match="one chart"):
