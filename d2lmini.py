@@ -304,8 +304,9 @@ def train_ch6(net, train_iter, test_iter, num_epochs, lr, device, *,
     every batch; init_weights(part) starts each part of the network, None
     keeps the weights; for a fresh start of biases and running statistics too
     make a new network. rehearse=True: on a CPU, try a few batches and tell how
-    long all would take. Interrupting keeps what was learned. ValueError for
-    no data, FloatingPointError for a loss that is not finite. Notebook 06.
+    long all would take. ValueError for no data, FloatingPointError for a loss
+    that is not finite; Interrupted, a KeyboardInterrupt, when you stop it: the
+    network keeps what it has learned. Notebook 06.
     """
     device = torch.device(device or try_gpu())
     testing = os.environ.get("D2LMINI_PROFILE") == "test"
