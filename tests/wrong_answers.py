@@ -416,19 +416,26 @@ WRONG_ANSWERS = {
         ],
     },
     "08": {
-        "output_sizes": [
-            "lambda net, X: output_sizes_solution(net, X[:1])",
-            "lambda net, X: output_sizes_solution(net, X)[:-1]",
-            "lambda net, X: [p.numel() for p in net.parameters()]",
-            "lambda net, X: [len(p) for p in net.parameters()][::2]",
-            "lambda net, X: [net[:n + 1](X).numel()"
-            " for n in range(len(net))]",  # the network's own parts
+        "weights": [
+            # Biases counted; one layer; a side of 3n; channels once
+            "lambda n, c: [n * (9 * c + 1) * c,"
+            " ((2 * n + 1) ** 2 * c + 1) * c]",
+            "lambda n, c: [9 * c ** 2, (2 * n + 1) ** 2 * c ** 2]",
+            "lambda n, c: [n * 9 * c ** 2, (3 * n) ** 2 * c ** 2]",
+            "lambda n, c: [n * 9 * c, (2 * n + 1) ** 2 * c]",
         ],
         "kept": [
+            # One image; the input, too; the last output; parameters; only
+            # the network's own parts; ReLU and the others, too
             "lambda net, X: kept_solution(net, X[:1])",
             "lambda net, X: kept_solution(net, X) + X.numel()",
             "lambda net, X: net(X).numel()",
             "lambda net, X: sum(p.numel() for p in net.parameters())",
+            "lambda net, X: sum(net[:n + 1](X).numel()"
+            " for n in range(len(net))"
+            " if isinstance(net[n], (nn.Conv2d, nn.Linear)))",
+            "lambda net, X: sum(net[:n + 1](X).numel()"
+            " for n in range(len(net)))",
         ],
         "vgg_11_parameters": [
             "lambda side: 128_806_154",
@@ -440,6 +447,16 @@ WRONG_ANSWERS = {
             "lambda depth: deeper_solution(35 - depth)",
             "lambda depth: [pair[::-1] for pair in deeper_solution(depth)]",
             "lambda depth: [(2, c) for n, c in deeper_solution(depth)]",
+        ],
+        "merged": [
+            # Not flipped; no padding; order turned round; one channel only;
+            # the channels' axes swapped
+            "lambda K1, K2: merged_solution(K1, K2.flip(2, 3))",
+            "lambda K1, K2: F.conv2d(K1.transpose(0, 1),"
+            " K2.flip(2, 3)).transpose(0, 1)",
+            "lambda K1, K2: merged_solution(K2, K1)",
+            "lambda K1, K2: merged_solution(K1[:1], K2[:, :1])",
+            "lambda K1, K2: merged_solution(K1, K2).transpose(0, 1)",
         ],
     },
     "09": {
