@@ -8,10 +8,10 @@ ONLY   ?=
 PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/ready
-LINTER := .venv/linter-ready
+DEV    := .venv/dev-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test run results colab lint clean
+.PHONY: help lab test run results colab lint browser clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | \
@@ -26,7 +26,7 @@ $(READY): requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
 	@touch $@
 
-$(LINTER): $(READY) tools/requirements-dev.txt
+$(DEV): $(READY) tools/requirements-dev.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r tools/requirements-dev.txt
 	@touch $@
 
@@ -47,9 +47,12 @@ results: $(READY)  ## Train what is missing in data/results.jsonl (SEEDS="0 1 2"
 colab: $(READY)  ## Write copies of the notebooks that need no other file, into build/colab
 	$(BIN)/python tools/colab.py
 
-lint: $(LINTER)  ## Check module, tests and tools, and what a reader sees of the notebooks
+lint: $(DEV)  ## Check module, tests and tools, and what a reader sees of the notebooks
 	$(BIN)/ruff check .
 	$(BIN)/python tools/check_notebooks.py
+
+browser: $(DEV)  ## Open notebooks in JupyterLab in headless Chromium and move their sliders
+	$(BIN)/python tools/browser.py $(NB)
 
 clean:  ## Remove the environment and what runs leave behind; downloaded data stay
 	rm -rf .venv .pytest_cache .ruff_cache build data/stand-in data/download-*

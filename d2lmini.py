@@ -765,7 +765,8 @@ def show_grids(alt, *grids):
     for grid, width, end in zip(grids, widths, itertools.accumulate(widths)):
         middle = end - width / 2, height / 2
         if isinstance(grid, str):
-            ax.text(*middle, grid, **WORDS | {"fontsize": 16})
+            size = 28 if grid == "⋆" else 16  # fonts draw it small
+            ax.text(*middle, grid, **WORDS | {"fontsize": size})
         else:
             _draw_grid(ax, *middle, **grid)
     show_figure(ax.figure, alt)
