@@ -10,6 +10,7 @@ import navigation
 import nbformat
 import picture
 import pytest
+import run
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,3 +172,13 @@ def test_scripts_run_from_anywhere(tmp_path):
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""},
         capture_output=True, text=True, check=True)
     assert "copies in" in done.stdout
+
+
+def test_a_line_printed_in_pieces_is_stored_as_one():
+    def printed(text, name="stdout"):
+        return nbformat.v4.new_output("stream", name=name, text=text)
+    shown = nbformat.v4.new_output("display_data", {"text/plain": "figure"})
+    pieces = [printed("a"), printed("b\n"), printed("!", "stderr"), shown,
+              printed("c\n"), printed("d\n")]
+    assert run.joined(pieces) == [
+        printed("ab\n"), printed("!", "stderr"), shown, printed("c\nd\n")]

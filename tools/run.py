@@ -28,6 +28,17 @@ def chosen(names):
     return paths
 
 
+def joined(outputs):
+    """The outputs, with printed lines that came in pieces made one again."""
+    whole = []
+    for out in outputs:
+        if whole and "name" in out and whole[-1].get("name") == out["name"]:
+            whole[-1]["text"] += out["text"]
+        else:
+            whole.append(out)
+    return whole
+
+
 def run(path):
     """Execute the notebook in its folder and write it back."""
     notebook = nbformat.read(path, as_version=4)
@@ -39,8 +50,8 @@ def run(path):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             # A stored slider without its state is an error message.
-            cell.outputs = [out for out in cell.outputs
-                            if WIDGET not in out.get("data", {})]
+            cell.outputs = joined([out for out in cell.outputs
+                                   if WIDGET not in out.get("data", {})])
     nbformat.write(notebook, path)
 
 
