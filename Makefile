@@ -9,6 +9,8 @@ PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/ready
 DEV    := .venv/dev-ready
+# JupyterLab covers its first page with a question about news; here it doesn't.
+QUIET  := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test run results colab lint browser clean
@@ -24,6 +26,8 @@ $(READY): requirements.txt
 	@$(PYTHON) -m venv .venv || \
 	    { echo "$(PYTHON) cannot make a virtual environment: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	@mkdir -p .venv/share/jupyter/lab/settings
+	@echo '$(QUIET)' > .venv/share/jupyter/lab/settings/overrides.json
 	@touch $@
 
 $(DEV): $(READY) tools/requirements-dev.txt
