@@ -460,6 +460,27 @@ WRONG_ANSWERS = {
         ],
     },
     "09": {
+        "head_sizes": [
+            # No biases; a bias at each place; weights at each place for both
+            "lambda c, h, w, classes: [c * h * w * classes, c * classes]",
+            "lambda c, h, w, classes: [(c + 1) * h * w * classes,"
+            " (c + 1) * classes]",
+            "lambda c, h, w, classes: [(c * h * w + 1) * classes] * 2",
+            "lambda c, h, w, classes: [(c * h * w + 1) * classes, 0]",
+        ],
+        "class_maps": [
+            # No bias; the bias added once, not at each place; no class
+            # weights; the scores instead of the maps
+            "lambda maps, weight, bias: class_maps_solution(maps, weight,"
+            " None)",
+            "lambda maps, weight, bias: class_maps_solution(maps, weight,"
+            " bias / maps.shape[2] / maps.shape[3])",
+            "lambda maps, weight, bias: maps",
+            "lambda maps, weight, bias:"
+            " maps.mean((2, 3)) @ weight.T + bias",
+            "lambda maps, weight, bias: class_maps_solution(maps, weight,"
+            " bias).relu()",
+        ],
         "memory": [
             # Layers inside blocks forgotten; the input forgotten; one output
             # at a time; the other way round
