@@ -733,4 +733,68 @@ WRONG_ANSWERS = {
             "lambda layers, X: dense_forward_solution(layers, F.relu(X))",
         ],
     },
+    "16": {
+        "piece": [
+            # The rest lost; the rest to the last; padded; the last number
+            # itself; the larger pieces last; every N-th number
+            "lambda n, world, rank: [rank * (n // world),"
+            " (rank + 1) * (n // world)]",
+            "lambda n, world, rank: [rank * (n // world),"
+            " n if rank == world - 1 else (rank + 1) * (n // world)]",
+            "lambda n, world, rank: [rank * -(-n // world),"
+            " (rank + 1) * -(-n // world)]",
+            "lambda n, world, rank: [piece_solution(n, world, rank)[0],"
+            " piece_solution(n, world, rank)[1] - 1]",
+            "lambda n, world, rank: [n - end for end in"
+            " piece_solution(n, world, world - 1 - rank)[::-1]]",
+            "lambda n, world, rank: [rank, n]",
+        ],
+        "ring_bytes": [
+            # One way only; numbers, not bytes; all processes together; sent
+            # whole in each round; to one and back
+            "lambda p, world, b: (world - 1) * p * b // world",
+            "lambda p, world, b: ring_bytes_solution(p, world, 1)",
+            "lambda p, world, b: 2 * (world - 1) * p * b",
+            "lambda p, world, b: 2 * p * b",
+            "lambda p, world, b: ring_bytes_solution(p, world, 4)",
+        ],
+        "bound": [
+            "lambda compute, size, bandwidth: compute / (size / bandwidth)",
+            "lambda compute, size, bandwidth: 2 * size / bandwidth / compute",
+            "lambda compute, size, bandwidth: compute + 2 * size / bandwidth",
+            "lambda compute, size, bandwidth: 8 * bound_solution("
+            "compute, size, bandwidth)",  # bits for bytes
+            "lambda compute, size, bandwidth: compute / ("
+            "compute + 2 * size / bandwidth)",
+        ],
+        "accumulated": [
+            # Mean of means; sum of means; sums; only the last piece; the
+            # step, not the gradient; the last piece dropped
+            "lambda w, X, y, size: torch.stack(["
+            "accumulated_solution(w, a, b, size) for a, b in"
+            " zip(X.split(size), y.split(size))]).mean(0)",
+            "lambda w, X, y, size: torch.stack(["
+            "accumulated_solution(w, a, b, size) for a, b in"
+            " zip(X.split(size), y.split(size))]).sum(0)",
+            "lambda w, X, y, size: len(y) * accumulated_solution("
+            "w, X, y, size)",
+            "lambda w, X, y, size: accumulated_solution("
+            "w, X.split(size)[-1], y.split(size)[-1], size)",
+            "lambda w, X, y, size: -accumulated_solution(w, X, y, size)",
+            "lambda w, X, y, size: accumulated_solution("
+            "w, X[:len(y) // size * size], y[:len(y) // size * size], size)",
+        ],
+        "rate": [
+            # From zero; no end; no warm-up; k times too late; one step off
+            "lambda step, base, k, warm_up: base * k * min("
+            "1, step / warm_up)",
+            "lambda step, base, k, warm_up: base * ("
+            "1 + (k - 1) * step / warm_up)",
+            "lambda step, base, k, warm_up: base * k",
+            "lambda step, base, k, warm_up: base if step < warm_up"
+            " else base * k",
+            "lambda step, base, k, warm_up: rate_solution("
+            "step + 1, base, k, warm_up)",
+        ],
+    },
 }

@@ -60,6 +60,9 @@ CONTENTS = {  # file name: (what you learn, key terms)
     "13-densenet": (
         "keep everything, add a little: concatenation",
         "dense block 稠密块"),
+    "16-many-machines": (
+        "the same training on several processes and machines",
+        "data parallelism 数据并行, all-reduce 全归约"),
 }
 LINK = r"\[[^]]*\]\([\w-]+\.ipynb\)"
 LINK_LINE = re.compile(rf"{LINK}( · {LINK})*")
