@@ -560,6 +560,17 @@ WRONG_ANSWERS = {
             "lambda scores, y, eps: F.cross_entropy(scores, y)"
             " - eps * scores.log_softmax(1).sum(1).mean()",
         ],
+        "as_fives": [
+            # Zeros on one side only; another order; added, not concatenated;
+            # along the input channels; spread out instead of framed
+            "lambda a, b, c: torch.cat([F.pad(a, (0, 4, 0, 4)),"
+            " F.pad(b, (0, 2, 0, 2)), c])",
+            "lambda a, b, c: as_fives_solution(a, b, c).flip(0)",
+            "lambda a, b, c: F.pad(a, 4 * (2,)) + F.pad(b, 4 * (1,)) + c",
+            "lambda a, b, c: as_fives_solution(a, b, c).transpose(0, 1)",
+            "lambda a, b, c: torch.cat([a.expand(-1, -1, 5, 5),"
+            " F.pad(b, 4 * (1,)), c])",
+        ],
     },
     "11": {
         "moving_average": [
