@@ -514,14 +514,14 @@ def layer_table(net, X):
 
     X: a batch such as torch.rand(1, 1, 28, 28).
     """
-    print("layer           output (N, …)       parameters   multiply-adds")
+    print("layer              output (N, …)       parameters   multiply-adds")
     X, total = X.to(_device_of(net, X.device)), net_size(net, X)
     with _mode(net, training=False), torch.no_grad():
         for layer in net:
             size, X = net_size(layer, X), layer(X)
-            print(f"{type(layer).__name__:15} {(*X.shape,)!s:18} "
+            print(f"{type(layer).__name__:18} {(*X.shape,)!s:18} "
                   "{:11,} {:15,}".format(*size))
-    print("{:34} {:11,} {:15,}".format("in all", *total))
+    print("{:37} {:11,} {:15,}".format("in all", *total))
 
 
 # ---- Sums, seconds, curves ----
@@ -741,6 +741,9 @@ def show_images(imgs, num_rows, num_cols, titles=None, scale=1.5, *, alt=None):
         ax.set_axis_off()
     titles = itertools.repeat("") if titles is None else titles
     for ax, image, title in zip(axes.flat, imgs, titles):
+        ax.set_axis_on()  # a thin frame: white ends where the page begins
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_color(COLORS["padding"][1])
         ax.imshow(image.numpy(force=True) if torch.is_tensor(image) else image,
                   cmap="gray")
         ax.set_title(title, fontsize=9, color="black")
