@@ -247,6 +247,7 @@ def test_bootstrap_is_the_same_and_finds_the_module(number, tmp_path,
     shutil.copy(ROOT / "d2lmini.py", tmp_path)
     for _ in range(2):  # the module is above, then beside the notebook
         monkeypatch.setattr(sys, "path", sys.path.copy())
+        monkeypatch.setattr(sys, "path_importer_cache", {})  # knows "."
         monkeypatch.delitem(sys.modules, "d2lmini")
         namespace = {}
         exec(cell.source, namespace)
