@@ -301,7 +301,7 @@ def test_side_by_side(torchrun, tmp_path):
             [*prefix, sys.executable, "-c", START + change + RUN, folder],
             stdout=subprocess.PIPE, text=True, env={
                 **os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"})
-    for folder, run in runs.items():
+    for run in runs.values():
         printed, _ = run.communicate(timeout=100)
         assert printed.splitlines() == [
             "rank 0 of 2: own -5.0, mean -23.0",
