@@ -59,9 +59,10 @@ def sound_notebooks():
     """Two small notebooks with nothing to mend."""
     rows = "".join(
         f"\n| [{title}]({name}.ipynb) | "
-        f"{' | '.join(navigation.CONTENTS[name])} |"
+        f"{' | '.join(navigation.CONTENTS[name])} |  |"
         for name, title in ((FIRST, "00 Start"), (SECOND, "01 Convolution")))
-    table = f"| notebook | you learn | key terms |\n|---|---|---|{rows}"
+    table = ("| notebook | you learn | key terms | runs in |\n"
+             f"|---|---|---|---|{rows}")
     first = [md(f"{NEXT}\n\n# 00 · Start\n\n{table}"),
              code("print(1)", count=1, outputs=prints("1\n")),
              md(f"End\n\n{NEXT}")]

@@ -7,6 +7,7 @@ data/results.jsonl and data/elsewhere.json. Running it twice changes nothing
 more.
 """
 import json
+import math
 import re
 import statistics
 import textwrap
@@ -97,13 +98,20 @@ def link_line(path):
     return " · ".join(links)
 
 
+def minutes(path):
+    """How long its last complete run took, as tools/run.py noted it."""
+    noted = nbformat.read(path, as_version=4).metadata.get("d2lmini", {})
+    return f"{math.ceil(noted['seconds'] / 60)} min" if noted else ""
+
+
 def table(prefix=""):
     """The table of contents; `prefix` leads to the notebooks' folder."""
-    lines = ["| notebook | you learn | key terms |", "|---|---|---|"]
+    lines = ["| notebook | you learn | key terms | runs in |",
+             "|---|---|---|---|"]
     for path in paths():
         learn, terms = CONTENTS[path.stem]
         link = f"[{title(path).replace(' ·', '')}]({prefix}{path.name})"
-        lines.append(f"| {link} | {learn} | {terms} |")
+        lines.append(f"| {link} | {learn} | {terms} | {minutes(path)} |")
     return "\n".join(lines)
 
 

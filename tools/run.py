@@ -2,8 +2,8 @@
 
 A NAME is a part of a file name ("06", "lenet"); without one, all notebooks
 run, each from a fresh kernel. What differs from run to run without meaning
-anything, such as times of execution and the state of sliders, is not stored.
-The source of the cells is never changed.
+anything, such as the state of sliders, is not stored; how many seconds all
+took is, for the tables of contents. The source of the cells never changes.
 """
 import sys
 import time
@@ -40,12 +40,14 @@ def joined(outputs):
 
 
 def run(path):
-    """Execute the notebook in its folder and write it back."""
+    """Execute the notebook in its folder, write it back; seconds it took."""
     notebook = nbformat.read(path, as_version=4)
+    began = time.perf_counter()
     NotebookClient(notebook, timeout=None, kernel_name="python3",
                    record_timing=False, resources={
                        "metadata": {"path": str(path.parent)}}).execute()
-    notebook.metadata = {"kernelspec": KERNEL,
+    seconds = round(time.perf_counter() - began)
+    notebook.metadata = {"kernelspec": KERNEL, "d2lmini": {"seconds": seconds},
                          "language_info": {"name": "python"}}
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -53,11 +55,9 @@ def run(path):
             cell.outputs = joined([out for out in cell.outputs
                                    if WIDGET not in out.get("data", {})])
     nbformat.write(notebook, path)
+    return seconds
 
 
 if __name__ == "__main__":
     for notebook_path in chosen(sys.argv[1:]):
-        began = time.perf_counter()
-        run(notebook_path)
-        print(f"{notebook_path.name}: {time.perf_counter() - began:.0f} s",
-              flush=True)
+        print(f"{notebook_path.name}: {run(notebook_path)} s", flush=True)
