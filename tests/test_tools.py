@@ -63,7 +63,8 @@ def test_navigation_mends_everything_at_once_and_only_once(project):
     assert cells[0].source == f"{NEXT}\n\n# 00 · Start"
     assert cells[2].source == f"End\n\n{NEXT}"
     learn, terms = navigation.CONTENTS[SECOND]
-    row = "| [01 Convolution]({}01-from-dense-to-conv.ipynb) | {} | {} | 2 min |"
+    row = ("| [01 Convolution]({}01-from-dense-to-conv.ipynb) "
+           "| {} | {} | 2 min |")
     assert cells[1].source.endswith(row.format("", learn, terms))
     assert readme.read_text(encoding="utf-8").endswith(
         row.format("notebooks/", learn, terms) + "\n\nafter\n")
