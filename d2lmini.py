@@ -821,7 +821,7 @@ def draw_blocks(alt, blocks, down=False):
     """
     length, breadth = _extent(blocks)
     turn = -1 if down else 1  # [::turn] swaps (along, across)
-    ax = _axes(*((.2, length + .02), (0, breadth))[::turn], (1.3, .6))
+    ax = _axes(*((.2, length + .12), (0, breadth))[::turn], (1.3, .6))
     _draw_blocks(ax, turn, blocks, 0, breadth / 2)
     show_figure(ax.figure, alt)
 

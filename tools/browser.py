@@ -24,7 +24,6 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "build" / "browser"
 DEFAULT = ("00", "01", "02", "03", "04", "05", "06", "12")
-PAGE = ".jp-WindowedPanel-outer"
 EXPLORER = ".jp-CodeCell:has(.widget-interact)"
 WAIT = 5  # seconds that a picture may take on a busy machine
 
@@ -41,6 +40,9 @@ RUN_ALL = """async () => {
     await jupyterapp.shell.currentWidget.sessionContext.ready;
     await jupyterapp.commands.execute("notebook:run-all-cells");
 }"""
+# Cells out of sight are hidden, so only JupyterLab itself can go there.
+GO_TO = """number =>
+    jupyterapp.shell.currentWidget.content.scrollToItem(number, "center")"""
 PICTURE = """cell => [...cell.querySelectorAll(".widget-interact img")]
     .map(image => image.src).join()"""
 
@@ -93,14 +95,14 @@ def wait_for(condition, seconds, what):
 
 
 def move_sliders(cell):
-    """Move each slider of a cell; (problems, seconds of each move)."""
+    """Move each slider from end to end; (problems, seconds of each move)."""
     cell.locator(".widget-interact img").first.wait_for()
     cell.evaluate(WATCH_HEIGHT)
     problems, seconds = [], []
     handles = cell.locator(".noUi-handle").all()
     readouts = cell.locator(".widget-readout").all()
     for handle, readout in zip(handles, readouts, strict=True):
-        for key in ("ArrowLeft", "ArrowRight", "ArrowRight"):
+        for key in ("Home", "End", "ArrowLeft", "ArrowRight"):
             took = move(cell, handle, readout, key)
             if took > WAIT:
                 problems.append(f"no new picture at {readout.inner_text()}")
@@ -127,10 +129,10 @@ def move(cell, handle, readout, key):
 
 def follow_next(page, name):
     """Click the link to the next notebook at the top; what is wrong."""
-    page.evaluate(f"document.querySelector('{PAGE}').scrollTop = 0")
     link = page.locator(".jp-MarkdownCell a", has_text="→").first
     if not link.count():
         return [] if name == NAMES[-1] else ["no link to the next notebook"]
+    page.evaluate(GO_TO, 0)
     link.click()
     target = NAMES[NAMES.index(name) + 1]
     page.locator(".lm-TabBar-tabLabel", has_text=target).first.wait_for()
@@ -147,7 +149,8 @@ def try_notebook(browser, address, name, theme):
     page.on("pageerror", lambda error: problems.append(f"error: {error}"))
     page.on("console", lambda message: problems.append(
         f"console: {message.text}") if message.type == "error" else None)
-    page.goto(f"{address}/lab/tree/notebooks/{name}.ipynb")
+    # In a workspace of its own: another would open other notebooks, too.
+    page.goto(f"{address}/lab/workspaces/{name}/tree/notebooks/{name}.ipynb")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=90_000)
     page.evaluate(RUN_ALL)
     cells = page.locator(EXPLORER).all()
@@ -155,11 +158,11 @@ def try_notebook(browser, address, name, theme):
     if len(cells) != source.count("interact("):
         problems.append(f"{len(cells)} cells with sliders")
     for cell in cells:
-        number = f"cell {cell.get_attribute('data-windowed-list-index')}"
-        cell.locator(".widget-interact").scroll_into_view_if_needed()
+        number = int(cell.get_attribute("data-windowed-list-index"))
+        page.evaluate(GO_TO, number)
         found, seconds = move_sliders(cell)
-        problems += [f"{number}: {problem}" for problem in found]
-        print(f"  {number}: {len(seconds)} moves, "
+        problems += [f"cell {number}: {problem}" for problem in found]
+        print(f"  cell {number}: {len(seconds)} moves, "
               f"slowest {max(seconds):.2f} s", flush=True)
         cell.screenshot(path=PICTURES / f"{name}-{theme}-{number}.png")
     problems += follow_next(page, name)
@@ -181,7 +184,8 @@ def main(wanted):
                 for name in names:
                     print(name, theme, flush=True)
                     problems = try_notebook(browser, address, name, theme)
-                    print(*map("  {}".format, problems), sep="\n")
+                    for problem in problems:
+                        print(f"  {problem}", flush=True)
                     failed = failed or bool(problems)
     raise SystemExit(failed)
 
