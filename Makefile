@@ -20,12 +20,12 @@ help:  ## Show this list
 	    awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
 
 # The stamp is made last: an installation that broke off starts again, a finished one never.
-$(READY): requirements.txt
+$(READY): requirements.txt tests/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	    { echo "$(PYTHON) is too old or missing: d2lmini needs Python 3.10 or newer (make PYTHON=python3.12 …)"; exit 1; }
 	@$(PYTHON) -m venv .venv || \
 	    { echo "$(PYTHON) cannot make a virtual environment: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt -r tests/requirements.txt
 	@mkdir -p .venv/share/jupyter/lab/settings
 	@echo '$(QUIET)' > .venv/share/jupyter/lab/settings/overrides.json
 	@touch $@
@@ -38,7 +38,7 @@ lab: $(READY)  ## Set up once and open JupyterLab on the contents (LAB="--no-bro
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb $(LAB)
 
 test: $(READY)  ## Run every notebook and every test (NB=06 or NB=lenet: one notebook only)
-	D2LMINI_PROFILE=test $(BIN)/python -m pytest $(if $(NB),notebooks/*$(NB)*.ipynb,tests notebooks)
+	D2LMINI_PROFILE=test $(BIN)/python -m pytest $(if $(NB),notebooks/*$(NB)*.ipynb,-n 2 tests notebooks)
 
 run: $(READY)  ## Run the notebooks and store their outputs (NB=06 or NB=lenet: one notebook only)
 	$(BIN)/python tools/run.py $(NB)

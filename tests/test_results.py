@@ -16,6 +16,9 @@ import navigation
 import nbformat
 import pytest
 import results
+import torch
+
+import d2lmini as d2l
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFINITIONS = """\
@@ -107,7 +110,7 @@ def trained(monkeypatch):
     """The runs that main would train: it gets a record without training."""
     runs = []
 
-    def train(run, seed):
+    def train(run, seed, weights):
         runs.append((run.network, seed))
         return record(run.network, run.recipe, seed)
 
@@ -224,6 +227,7 @@ def test_figures_from_elsewhere_name_their_sources():
 
 def test_a_run_is_recorded_whole(project, monkeypatch):
     """From the command line, whatever D2LMINI_PROFILE says."""
+    weights = project / "data" / "weights"
     process = tool(project, "--seeds", 0, 1, D2LMINI_PROFILE="test")
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
@@ -239,11 +243,28 @@ def test_a_run_is_recorded_whole(project, monkeypatch):
                      for line in records)
     assert first != second, "the seed changes nothing"
     monkeypatch.setenv("D2LMINI_PROFILE", "full")
-    again = results.recorded(*planned(project), 0)
+    again = results.recorded(*planned(project), 0, weights)
     assert {name: again[name] for name in first} == first
     monkeypatch.setenv("D2LMINI_PROFILE", "test")
     with pytest.raises(SystemExit, match="2 of 3 epochs were trained"):
-        results.recorded(*planned(project), 0)
+        results.recorded(*planned(project), 0, weights)
+    assert not weights.exists(), "by another recipe than the kept one"
+
+
+def test_kept_weights_are_those_of_the_run(project):
+    write_notebook(project, code(DEFINITIONS), code(CELL, "Small 1", "steady"))
+    run, = planned(project)
+    weights = project / "data" / "weights"
+    first, _ = (results.recorded(run, seed, weights) for seed in (0, 1))
+    kept = weights / "small-1-steady.pt"
+    assert list(weights.iterdir()) == [kept], "of seed 0 alone"
+    names = {"torch": torch, "nn": torch.nn, "d2l": d2l}
+    exec(DEFINITIONS.replace("%matplotlib inline", "").replace(
+        "unrelated", "#"), names)
+    net, images = names["small"](), names["images"](16)
+    net.load_state_dict(torch.load(kept, weights_only=True))
+    assert d2l.evaluate_accuracy_gpu(net, images) == first["test_acc"]
+    assert kept.stat().st_size < 2 * first["parameters"] + 3000
 
 
 @pytest.mark.parametrize("loader", ["images(32, d2l.STAND_IN)",

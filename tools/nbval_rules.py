@@ -3,13 +3,21 @@
 A plugin of pytest's: pyproject.toml loads it, whichever notebook is tested
 and from wherever.
 """
+import os
+
 import pytest
 
 
 def pytest_configure(config):
-    """With pytest-xdist, `-n 2`: one process for all cells of a notebook."""
+    """With pytest-xdist, `-n 2`: one process for all cells of a notebook.
+
+    The processes share the processors. With all of them each, the threads
+    would wait for one another.
+    """
     if getattr(config.option, "dist", "no") == "load":
         config.option.dist = "loadscope"
+        threads = os.cpu_count() // config.option.numprocesses
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))
 
 
 def pytest_collectstart(collector):

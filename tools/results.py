@@ -11,6 +11,9 @@ Each run has a process of its own, and its line in data/results.jsonl as soon
 as it is finished. A run whose line is there is skipped, so a call that was
 stopped or killed loses the run under way, and the next call goes on. Cells
 that only rehearse on a CPU run where an accelerator is.
+
+The networks that seed 0 and the steady recipe trained are kept, too: their
+weights, in half precision, in data/weights. Notebook 14 looks into them.
 """
 import argparse
 import ast
@@ -40,6 +43,7 @@ sys.path.insert(0, str(ROOT))
 import d2lmini as d2l  # noqa: E402  (found by the line above)
 
 DATA_SET = "Fashion-MNIST"
+KEPT = ("steady", 0)  # recipe and seed of the networks whose weights stay
 REFUSED = 3  # exit status of a run that found other data
 SEED_LINE = re.compile(r"^torch\.manual_seed\(0\)$", re.MULTILINE)
 NOT_BEFORE = {"bootstrap", "solution", "exercise", "take-away"}
@@ -198,8 +202,11 @@ def described(run):
     return found
 
 
-def recorded(run, seed):
-    """Train with the seed; gives the line for the file, a dict."""
+def recorded(run, seed, weights):
+    """Train with the seed; gives the line for the file, a dict.
+
+    weights is the folder for the trained network.
+    """
     found, train = {}, d2l.train_ch6
 
     def watch(*args, **options):
@@ -216,6 +223,8 @@ def recorded(run, seed):
                      "epochs were trained: not recorded")
         found.update(_plan(arguments), **_measured(history, arguments),
                      data=data)
+        if (run.recipe, seed) == KEPT:
+            keep(arguments["net"], weights_path(weights, run))
         return history
 
     _execute(SEED_LINE.sub(f"torch.manual_seed({seed})", run.source),
@@ -224,6 +233,23 @@ def recorded(run, seed):
             "notebook": run.notebook, "seed": seed, **found,
             "torch": torch.__version__,
             "date": datetime.date.today().isoformat()}
+
+
+def weights_path(folder, run):
+    """data/weights/alexnet-28x28-steady.pt"""
+    words = re.findall(r"\w+", f"{run.network} {run.recipe}".lower())
+    return Path(folder) / f"{'-'.join(words)}.pt"
+
+
+def keep(net, path):
+    """Write the network's state_dict, in half precision, at once or never."""
+    state = {name: value.cpu().contiguous().half()
+             if value.is_floating_point() else value.cpu()
+             for name, value in net.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    torch.save(state, new)
+    os.replace(new, path)
 
 
 def _execute(source, name, **replaced):
@@ -273,12 +299,13 @@ def device_name(device):
             else device.type)
 
 
-def in_own_process(run, seed):
+def in_own_process(run, seed, weights):
     """The record of a run in a fresh process; None if the run fails."""
     command = [sys.executable, __file__, "--run"]
     with subprocess.Popen(command, stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True) as process:
-        process.stdin.write(json.dumps([asdict(run), seed]) + "\n")
+        process.stdin.write(json.dumps([asdict(run), seed, str(weights)])
+                            + "\n")
         process.stdin.flush()  # and left open: see run_and_tell
         answer = process.stdout.read()
     if process.returncode == REFUSED:
@@ -288,7 +315,7 @@ def in_own_process(run, seed):
 
 def run_and_tell():
     """The other side of in_own_process: train, and print the record."""
-    run, seed = json.loads(sys.stdin.readline())
+    run, seed, weights = json.loads(sys.stdin.readline())
 
     def end_with_parent():
         os.read(0, 1)  # nothing comes: it ends when the parent does
@@ -297,7 +324,7 @@ def run_and_tell():
     threading.Thread(target=end_with_parent, daemon=True).start()
     os.environ.pop("D2LMINI_PROFILE", None)  # whole runs only
     with contextlib.redirect_stdout(sys.stderr):
-        record = recorded(Run(**run), seed)
+        record = recorded(Run(**run), seed, weights)
     print(json.dumps(record))
 
 
@@ -418,7 +445,7 @@ def main(seeds, only, root):
         what = f"{run.network}, {run.recipe}, seed {seed}"
         print(f"[{n + 1} of {len(todo)}] {what}; "
               f"{time_left(todo[n:], records, name)}", flush=True)
-        record = in_own_process(run, seed)
+        record = in_own_process(run, seed, root / "data" / "weights")
         if record is None:
             failed.append(what)
             continue
