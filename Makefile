@@ -43,6 +43,7 @@ test: $(READY)  ## Run every notebook and every test (NB=06 or NB=lenet: one not
 run: $(READY)  ## Run the notebooks and store their outputs (NB=06 or NB=lenet: one notebook only)
 	$(BIN)/python tools/run.py $(NB)
 	$(BIN)/python tools/navigation.py
+	$(BIN)/python tools/picture.py
 
 results: $(READY)  ## Train what is missing in data/results.jsonl (SEEDS="0 1 2", ONLY=lenet)
 	$(BIN)/python tools/results.py --seeds $(SEEDS) --only "$(ONLY)"

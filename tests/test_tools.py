@@ -70,6 +70,42 @@ def test_navigation_mends_everything_at_once_and_only_once(project):
         row.format("notebooks/", learn, terms) + "\n\nafter\n")
 
 
+@pytest.mark.parametrize("address, home", [
+    ("https://github.com/me/d2lmini.git", "me/d2lmini"),
+    ("https://github.com/me/d2lmini", "me/d2lmini"),
+    ("git@github.com:me/d2l.mini.git", "me/d2l.mini"),
+    ("/srv/git/d2lmini.git", ""), (None, "")])
+def test_badges_where_the_remote_is_on_github(project, address, home):
+    """None elsewhere; and a second run changes nothing more."""
+    first = project(FIRST, "# 00 · Start", "End")
+    second = project(SECOND, "# 01 · Convolution", "End")
+    root = first.parent.parent
+    (root / "README.md").write_text(
+        "# x\n\n<!-- ways: tools/navigation.py -->\n<!-- end of ways -->\n")
+    subprocess.run(["git", "init", "-q", root], check=True)
+    if address:
+        subprocess.run(["git", "-C", root, "remote", "add", "origin", address],
+                       check=True)
+    for _ in range(2):  # the remote may also come later, or go
+        for path, text in navigation.out_of_date().items():
+            path.write_text(text, encoding="utf-8")
+        assert not navigation.out_of_date()
+        texts = [(root / "README.md").read_text(encoding="utf-8")] + [
+            nbformat.read(path, as_version=4).cells[0].source
+            for path in (first, second)]
+        for text, name in zip(texts, (FIRST, FIRST, SECOND)):
+            badge = (f"(https://colab.research.google.com/github/{home}/blob/"
+                     f"colab/{name}.ipynb)")
+            assert (badge in text) == bool(home)
+            assert text.count("[![Open in Colab]") == bool(home)
+        assert ("mybinder.org/v2/gh/me" in texts[0]) == bool(home)
+        if not home:
+            break
+        subprocess.run(["git", "-C", root, "remote", "remove", "origin"],
+                       check=True)
+        home = ""
+
+
 def test_a_notebook_needs_a_title_and_ends_with_text(project):
     path = project(FIRST, "no heading", "end")
     with pytest.raises(ValueError, match=r"00-start-here.*'# NN · Title'"):
@@ -79,9 +115,9 @@ def test_a_notebook_needs_a_title_and_ends_with_text(project):
         navigation.out_of_date()
 
 
-def test_readme_shows_the_image_of_the_notebook():
+def test_readme_shows_the_chart_of_the_notebook():
     notebook = nbformat.read(picture.NOTEBOOK, as_version=4)
-    stored = (ROOT / "tools" / "picture.png").read_bytes()
+    stored = (ROOT / "tools" / "results.png").read_bytes()
     assert picture.picture(notebook, picture.ALT) == stored
     with pytest.raises(SystemExit, match=r"no image in .*'a yak'"):
         picture.picture(notebook, "a yak")
@@ -97,22 +133,41 @@ def copies(tmp_path_factory):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])
-def test_copy_carries_the_module_and_changes_nothing_else(path, copies):
+def test_copy_carries_the_module_and_leads_nowhere_else(path, copies):
     original, copy = (nbformat.read(p, as_version=4)
                       for p in (path, copies / path.name))
     nbformat.validate(copy)
-    assert len(copy.cells) == len(original.cells) + 1
-    note = copy.cells[0].source
-    assert "generated copy" in note and path.stem in note
-    head, = [cell for cell, same in zip(copy.cells[1:], original.cells)
-             if cell.source != same.source]
-    assert head.metadata.jupyter.source_hidden
-    assert head.metadata.cellView == "form"
-    assert head.source.startswith("#@title")
-    for cell in copy.cells:
-        if cell.cell_type == "code" and cell is not head:
+    note, *rest = copy.cells
+    assert "Run the folded cell" in note.source and path.stem in note.source
+    for cell, same in zip(rest, original.cells, strict=True):
+        tags = same.metadata.get("tags", [])
+        if cell.cell_type == "markdown":
+            assert not re.search(r"\]\((?!https?:)[\w./-]+\.\w+", cell.source)
+            continue
+        if "bootstrap" not in tags:
             assert not re.search(r'^\s*!|^%(?!%writefile)|"pip"|https?://',
                                  cell.source, re.M), "it fetches something"
+        if {"bootstrap", "solution"} & set(tags):
+            assert cell.source.startswith("#@title")
+            assert cell.metadata.cellView == "form"  # folded, in Colab
+            assert cell.metadata.jupyter.source_hidden
+        else:
+            assert cell.source == same.source
+        if "solution" in tags:
+            assert cell.source.endswith(same.source) and not cell.outputs
+
+
+def test_links_of_a_copy():
+    """To the copies' addresses where they are known, else plain text."""
+    text = ("[← 00 · a](00-a.ipynb) · [![Open in Colab](https://colab.research"
+            ".google.com/x.svg)](https://colab.research.google.com/y)\n\n`net"
+            "[:6](X)`, [data](../data/README.md#z), [b](#c), [d](https://e.f)")
+    assert colab.outward(text, "") == (
+        "← 00 · a\n\n`net[:6](X)`, data, [b](#c), [d](https://e.f)")
+    assert colab.outward(text, "me/d2lmini") == (
+        "[← 00 · a](https://colab.research.google.com/github/me/d2lmini/blob/"
+        "colab/00-a.ipynb)\n\n`net[:6](X)`, [data](https://github.com/me/"
+        "d2lmini/blob/HEAD/data/README.md), [b](#c), [d](https://e.f)")
 
 
 def test_copy_runs_alone_in_an_empty_folder(copies, tmp_path, monkeypatch):
@@ -149,11 +204,35 @@ def test_copy_carries_the_results_that_it_reads(project, tmp_path):
     assert done.stdout == "\n".join(
         (tmp_path / name).read_text(encoding="utf-8")
         for name in colab.READ) + "\n"
+    assert not list(empty.rglob("*.pt"))
     for carried in sorted((empty / "d2lmini_files").rglob("*.json*")):
         name = carried.relative_to(empty / "d2lmini_files")
         assert carried.read_bytes() == (tmp_path / name).read_bytes()
     path = project(SECOND, "about results.jsonl", BOOTSTRAP, "elsewhere.json")
     assert "jsonl" not in colab.standalone(path).cells[2].source
+
+
+def test_copy_carries_the_weights_that_it_loads(project, tmp_path):
+    for name in colab.CARRIED:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    kept = tmp_path / "data" / "weights"
+    kept.mkdir()
+    for name, contents in (("a", bytes(range(256)) * 40), ("b-c", b"x")):
+        (kept / f"{name}.pt").write_bytes(contents)
+    path = project(FIRST, "# 00 · x", BOOTSTRAP, nbformat.v4.new_code_cell(
+        'print(len(list((d2l.DATA / "weights").iterdir())))'), "end")
+    script = "\n".join(cell.source for cell in colab.standalone(path).cells
+                       if cell.cell_type == "code")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = subprocess.run([sys.executable, "-c", script], cwd=empty, text=True,
+                          check=True, capture_output=True,
+                          env={**os.environ, "PYTHONPATH": ""})
+    assert done.stdout == "2\n"
+    for path in kept.iterdir():
+        copy = empty / "d2lmini_files" / "data" / "weights" / path.name
+        assert copy.read_bytes() == path.read_bytes()
 
 
 def test_carried_text_survives_quoting():

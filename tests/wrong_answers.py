@@ -744,6 +744,50 @@ WRONG_ANSWERS = {
             "lambda layers, X: dense_forward_solution(layers, F.relu(X))",
         ],
     },
+    "14": {
+        "margin": [
+            # No 1.96; the variance; the whole interval; of n, not of 1
+            "lambda acc, n: (acc * (1 - acc) / n) ** 0.5",
+            "lambda acc, n: 1.96 * acc * (1 - acc) / n",
+            "lambda acc, n: 2 * margin_solution(acc, n)",
+            "lambda acc, n: n * margin_solution(acc, n)",
+        ],
+        "precision": [
+            # Recall; of all images; nan; the table of the other kind
+            "lambda table: table.diagonal() / table.sum(1).clamp(min=1)",
+            "lambda table: table.diagonal() / table.sum()",
+            "lambda table: table.diagonal() / table.sum(0)",
+            "lambda table: table / table.sum(0).clamp(min=1)",
+        ],
+        "only_one_right": [
+            # Turned round; all that each gets right; all where they differ
+            "lambda a, b, labels: only_one_right_solution(b, a, labels)",
+            "lambda a, b, labels: [(a == labels).sum(), (b == labels).sum()]",
+            "lambda a, b, labels: [(a != b).sum(), (a != b).sum()]",
+            "lambda a, b, labels: [((a == labels) & (a == b)).sum(), 0]",
+        ],
+        "majority": [
+            # The first network's; the mean class; the fewest votes; the
+            # largest of equals; along the other axis
+            "lambda said, classes: said[0]",
+            "lambda said, classes: said.float().mean(0).round().long()",
+            "lambda said, classes: F.one_hot(said, classes).sum(0).argmin(1)",
+            "lambda said, classes: classes - 1 - F.one_hot("
+            "said, classes).sum(0).flip(1).argmax(1)",
+            "lambda said, classes: F.one_hot(said, classes).sum(1).argmax(1)",
+        ],
+        "best_pair": [
+            # The two best alone; the worst; the larger first; always the same
+            "lambda probs, labels: sorted((probs.argmax(2) == labels).sum(1)"
+            ".argsort(descending=True, stable=True)[:2].tolist())",
+            "lambda probs, labels: list(min(combinations(range(len(probs)), 2)"
+            ", key=lambda pair: (probs[list(pair)].sum(0).argmax(1) == labels)"
+            ".sum()))",
+            "lambda probs, labels: best_pair_solution(probs, labels)[::-1]",
+            "lambda probs, labels: [0, 1]",
+            "lambda probs, labels: best_pair_solution(probs, 1 - labels)",
+        ],
+    },
     "16": {
         "piece": [
             # The rest lost; the rest to the last; padded; the last number

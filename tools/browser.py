@@ -1,4 +1,5 @@
 """Try notebooks in a real JupyterLab: python tools/browser.py [NAME …]
+or take the README's picture of one: python tools/browser.py --picture
 
 Opens each in headless Chromium, light and dark, runs it in the profile
 `test`, moves every slider and follows the link to the next notebook. It fails
@@ -19,6 +20,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,6 +172,28 @@ def try_notebook(browser, address, name, theme):
     return problems
 
 
+def take_picture(browser, address):
+    """tools/lab.png: a training cell of notebook 06 and what it shows."""
+    page = browser.new_page(viewport={"width": 1150, "height": 640},
+                            device_scale_factor=1.5)
+    page.goto(f"{address}/lab/tree/notebooks/06-lenet.ipynb")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=90_000)
+    cells = json.loads((ROOT / "notebooks" / "06-lenet.ipynb").read_text(
+        encoding="utf-8"))["cells"]
+    lenet = {"network": "LeNet", "recipe": "documents"}
+    number, = (n for n, cell in enumerate(cells)
+               if cell["metadata"].get("d2lmini") == lenet)
+    page.evaluate(GO_TO, number)
+    shown = page.locator(f"[data-windowed-list-index='{number}'] img")
+    shown.first.wait_for()
+    page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
+    page.evaluate(GO_TO, number)
+    page.wait_for_timeout(2000)  # until all is drawn
+    path = ROOT / "tools" / "lab.png"
+    page.screenshot(path=path)
+    Image.open(path).quantize(64).save(path, optimize=True)
+
+
 def main(wanted):
     PICTURES.mkdir(parents=True, exist_ok=True)
     names = [name for name in NAMES
@@ -179,6 +203,9 @@ def main(wanted):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox"])
+        if wanted == ["--picture"]:
+            with jupyterlab("Light") as address:
+                return take_picture(browser, address)
         for theme in ("Light", "Dark"):
             with jupyterlab(theme) as address:
                 for name in names:

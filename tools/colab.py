@@ -1,13 +1,17 @@
 """Make copies of the notebooks that stand alone: python tools/colab.py [DIR]
 
 Each copy carries d2lmini.py, the script that draws the stand-in data, and the
-files of results that its code names, in one folded cell in place of the search
-for the module. So it runs when it is uploaded alone to Colab or opened in an
-empty folder; it installs nothing, and downloads nothing but Fashion-MNIST.
+results and trained weights that its code names, in one folded cell in place of
+the bootstrap cell. So it runs when it is uploaded alone to Colab or opened in
+an empty folder; it installs nothing, and downloads nothing but Fashion-MNIST.
 Without a DIR the copies go to build/colab.
 """
+import base64
+import posixpath
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import navigation
@@ -15,7 +19,9 @@ import nbformat
 
 CARRIED = ("d2lmini.py", "data/make_standin.py")
 READ = ("data/results.jsonl", "data/elsewhere.json")  # from d2l.DATA, by some
+WEIGHTS = "data/weights"  # all of it, where the code names the folder
 UNPACK = '''#@title Run this cell first: it unpacks d2lmini.py
+import base64
 import sys
 from pathlib import Path
 
@@ -23,7 +29,10 @@ FILES = {files}
 home = Path("d2lmini_files").resolve()
 for name, text in FILES.items():
     (home / name).parent.mkdir(parents=True, exist_ok=True)
-    (home / name).write_text(text, encoding="utf-8")
+    if name.endswith(".pt"):  # bytes, written as letters
+        (home / name).write_bytes(base64.b85decode("".join(text.split())))
+    else:
+        (home / name).write_text(text, encoding="utf-8")
 sys.path.insert(0, str(home))
 
 import torch
@@ -33,9 +42,13 @@ from matplotlib import pyplot as plt
 
 import d2lmini as d2l'''
 NOTE = (
-    "*This is a generated copy of the notebook `{name}` of d2lmini, {version}."
-    " It carries the module in the folded cell below and needs no other file."
-    " Improve the original, not the copy.*")
+    "**Run the folded cell below first (▶), then the others one by one.** "
+    "*This is a generated copy of the notebook `{name}` of d2lmini, "
+    "{version}. It carries the module in that cell and needs no other file. "
+    "Improve the original, not the copy.*")
+TO_A_FILE = re.compile(r"(?<!!)\[([^][]+)\]\(((?:[\w.-]+/)*[\w-]+\.\w+)"
+                       r"(?:#[^)\s]*)?\)")
+BADGE = re.compile(rf" · {navigation.BADGE}")
 
 
 def version():
@@ -61,16 +74,61 @@ def carried(notebook):
     """The files that a copy needs: the module's, and those its code names."""
     code = "\n".join(cell.source for cell in notebook.cells
                      if cell.cell_type == "code")
-    return [*CARRIED, *(name for name in READ if Path(name).name in code)]
+    weights = [f"{WEIGHTS}/{path.name}"
+               for path in sorted((navigation.ROOT / WEIGHTS).glob("*.pt"))
+               if f'"{Path(WEIGHTS).name}"' in code]
+    return [*CARRIED, *(name for name in READ if Path(name).name in code),
+            *weights]
 
 
-def standalone(path):
-    """The notebook at `path` with what it needs inside."""
+def as_text(name):
+    """The contents of a file as a copy carries them."""
+    path = navigation.ROOT / name
+    if path.suffix != ".pt":
+        return path.read_text(encoding="utf-8")
+    letters = base64.b85encode(path.read_bytes()).decode()
+    return "\n".join(textwrap.wrap(letters, 1000))  # no editor likes one line
+
+
+def outward(text, home):
+    """The text with links that lead somewhere from the copy, too.
+
+    To other copies and to the files of the repository `home` on GitHub; what
+    has no address yet becomes plain text.
+    """
+    def link(found):
+        label, target = found.groups()
+        if not home:
+            return label
+        if target.endswith(".ipynb"):
+            address = navigation.colab_address(Path(target).name, home)
+        else:
+            file = posixpath.normpath(posixpath.join("notebooks", target))
+            address = f"https://github.com/{home}/blob/HEAD/{file}"
+        return f"[{label}]({address})"
+    return TO_A_FILE.sub(link, BADGE.sub("", text))
+
+
+def fold(solution):
+    """Colab folds a cell with a title; its output would stay in sight."""
+    solution.outputs, solution.execution_count = [], None
+    solution.metadata["cellView"] = "form"
+    solution.source = f"#@title Solution\n{solution.source}"
+
+
+def standalone(path, home=""):
+    """The notebook at `path` with what it needs inside.
+
+    `home` is the project's "owner/name" on GitHub, if it has one.
+    """
     notebook = nbformat.read(path, as_version=4)
-    texts = {name: (navigation.ROOT / name).read_text(encoding="utf-8")
-             for name in carried(notebook)}
-    files = ",\n".join(f'    "{name}": {quoted(text)}'
-                       for name, text in texts.items())
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = outward(cell.source, home)
+        elif "solution" in cell.metadata.get("tags", []):
+            fold(cell)
+    files = ",\n".join(f'    "{name}": {quoted(as_text(name))}'
+                       for name in carried(notebook))
     cell = next(cell for cell in notebook.cells
                 if "bootstrap" in cell.metadata.get("tags", []))
     cell.source = UNPACK.replace("{files}", "{\n" + files + "}")
@@ -83,8 +141,9 @@ def standalone(path):
 
 def write_copies(folder):
     folder.mkdir(parents=True, exist_ok=True)
+    home = navigation.repository()
     for path in navigation.paths():
-        nbformat.write(standalone(path), folder / path.name)
+        nbformat.write(standalone(path, home), folder / path.name)
     return len(navigation.paths())
 
 

@@ -3,13 +3,15 @@
 The line previous · contents · next at the top and bottom of every notebook,
 and the tables of contents in the README and in notebook 00, from CONTENTS
 below and the notebooks' own titles; and the README's table of results, from
-data/results.jsonl and data/elsewhere.json. Running it twice changes nothing
-more.
+data/results.jsonl and data/elsewhere.json. Where git's remote "origin" is on
+GitHub, each notebook and the README also lead to Colab and Binder. Running it
+twice changes nothing more.
 """
 import json
 import math
 import re
 import statistics
+import subprocess
 import textwrap
 from pathlib import Path
 
@@ -61,12 +63,55 @@ CONTENTS = {  # file name: (what you learn, key terms)
     "13-densenet": (
         "keep everything, add a little: concatenation",
         "dense block 稠密块"),
+    "14-which-network": (
+        "which network for what: accuracy, luck, cost, mistakes",
+        "Pareto front 帕累托前沿, ensemble 集成"),
     "16-many-machines": (
         "the same training on several processes and machines",
         "data parallelism 数据并行, all-reduce 全归约"),
 }
-LINK = r"\[[^]]*\]\([\w-]+\.ipynb\)"
+COLAB = "https://colab.research.google.com"
+BADGE = rf"\[!\[Open in Colab\]\({COLAB}/[^)]*\)\]\({COLAB}/[^)]*\)"
+LINK = rf"(?:\[[^]]*\]\([\w-]+\.ipynb\)|{BADGE})"
 LINK_LINE = re.compile(rf"{LINK}( · {LINK})*")
+
+
+# ---- Where the project is at home ----
+
+def repository():
+    """"owner/name" if git's remote "origin" is on GitHub, else ""."""
+    command = ["git", "config", "--get", "remote.origin.url"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, text=True,
+                              capture_output=True)
+    except OSError:  # no git
+        return ""
+    found = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(\.git)?/?$",
+                      done.stdout.strip())
+    return found[1] if found else ""
+
+
+def colab_address(name, home):
+    """Where Colab opens the copy of a notebook, on the branch `colab`."""
+    return f"{COLAB}/github/{home}/blob/colab/{name}"
+
+
+def colab_badge(name, home):
+    return (f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]"
+            f"({colab_address(name, home)})")
+
+
+def ways_to_open(home):
+    """The README's line of all of them."""
+    first = paths()[0].name
+    here = (f"[Run it on your machine](#start) · "
+            f"[read it on this page](notebooks/{first})")
+    if not home:
+        return f"{here} · [take it to Colab](#colab-binder-vs-code)"
+    binder = (f"https://mybinder.org/v2/gh/{home}/HEAD"
+              f"?labpath=notebooks/{first}")
+    return (f"{colab_badge(first, home)} [![Open in Binder]"
+            f"(https://mybinder.org/badge_logo.svg)]({binder}) · {here}")
 
 
 # ---- Links and contents ----
@@ -85,7 +130,7 @@ def title(path):
         f"{path.name}: the first cell has no line '# NN · Title'")
 
 
-def link_line(path):
+def link_line(path, home):
     """The line previous · contents · next of a notebook."""
     every = paths()
     k = every.index(path)
@@ -95,6 +140,8 @@ def link_line(path):
                   f"[Contents]({every[0].name})"]
     if k + 1 < len(every):
         links.append(f"[{title(every[k + 1])} →]({every[k + 1].name})")
+    if home:
+        links.append(colab_badge(path.name, home))
     return " · ".join(links)
 
 
@@ -121,9 +168,9 @@ def with_table(text, prefix=""):
                   flags=re.MULTILINE)
 
 
-def with_links(path, notebook):
+def with_links(path, notebook, home):
     """The notebook with its lines of links, and in 00 its table, anew."""
-    line = link_line(path)
+    line = link_line(path, home)
     first, last = notebook.cells[0], notebook.cells[-1]
     if last.cell_type != "markdown":
         raise ValueError(f"{path.name}: the last cell must be text, to end "
@@ -143,29 +190,32 @@ def with_links(path, notebook):
 
 # ---- The README's table of results ----
 
-RECIPES = {"documents": "plain SGD, lr {lr:g}",
-           "steady": "momentum, one cycle to {lr:g}"}
+RECIPES = ("documents", "steady")  # a column each
+WHAT = {
+    "LeNet": "the network of 1998, with sigmoids",
+    "ReLU variant": "LeNet's plan, wider, with ReLU and max pooling",
+    "VGG-11 / 4": "a quarter of VGG-11's channels, for images of 224×224",
+    "LeNet + own BN": "LeNet with batch normalisation, built by hand",
+    "LeNet + BN": "LeNet with PyTorch's batch normalisation"}
 HEAD = """\
-| network | recipe | parameters | multiply-adds | runs | test accuracy | \
-seconds per epoch | elsewhere |
-|---|---|---|---|---|---|---|---|"""
+| network | what it is | parameters | multiply-adds | plain SGD | \
+steady recipe | others, by plain SGD |
+|---|---|---|---|---|---|---|"""
 LEGEND = """\
-Each row is one network, trained from scratch by one recipe, once per seed, on
-the 60,000 training images of Fashion-MNIST, and tested after the last epoch
-on the 10,000 test images: the mean of the runs (lowest to highest). Plain SGD
-takes steps of one size, as the documents do; momentum with one cycle is the
-recipe of notebook 07. lr is the learning rate. A training step sees one
-batch. Multiply-adds are for one image. Seconds, with the evaluation, are the
-median of the runs{where}. The machine had other work to do
-meanwhile, so take them as upper bounds. Elsewhere is what others report for
-the network:"""
-RESULTS = re.compile(r"(?<=<!-- results: tools/navigation.py -->\n).*?"
-                     r"(?=<!-- end of results -->)", re.DOTALL)
+Test accuracy after the last epoch: the mean of so many runs with different
+seeds (lowest to highest), each trained from scratch on the 60,000 training
+images of Fashion-MNIST and tested on the 10,000 test images. Plain SGD takes
+steps of one size, as the documents do; the steady recipe is momentum with a
+one-cycle schedule, from notebook 07. Learning rates, epochs and batches stand
+in each notebook. Multiply-adds are for one image. "Not run here" needs an
+accelerator. Others are what other people report for the network:"""
 
 
-def with_results(text):
-    """The text with what stands between its two marks written anew."""
-    return RESULTS.sub(lambda _: results_text(), text)
+def between(mark, text, new):
+    """The text with what stands between two marks written anew."""
+    marked = re.compile(rf"(?<=<!-- {mark}: tools/navigation.py -->\n).*?"
+                        rf"(?=<!-- end of {mark} -->)", re.DOTALL)
+    return marked.sub(lambda _: new(), text)
 
 
 def results_text():
@@ -173,19 +223,17 @@ def results_text():
     records, _ = results.load(ROOT / "data" / "results.jsonl")
     elsewhere = json.loads(
         (ROOT / "data" / "elsewhere.json").read_text(encoding="utf-8"))
-    rows, sources = [], {}
+    networks, sources = {}, {}
     for run in results.planned(NOTEBOOKS):
-        there = (elsewhere["results"].get(run.network, {})
-                 if run.recipe == "documents" else {})
+        networks.setdefault(run.network, []).append(run)
+    rows = []
+    for network, runs in networks.items():
+        there = elsewhere["results"].get(network, {})
         sources |= {name: elsewhere["sources"][name] for name in there}
-        own = [record for record in records if (
-            record["network"], record["recipe"]) == (run.network, run.recipe)]
-        for device in dict.fromkeys(r["device"] for r in own) or [None]:
-            rows.append(row(run, [record for record in own
-                                  if record["device"] == device], there))
-    legend = [LEGEND.replace("{where}", processors(records)), *(
-        f"- {name}: {about['what']}, {runs_of(about)}."
-        for name, about in sources.items())]
+        own = [record for record in records if record["network"] == network]
+        rows.append(row(runs, own, there))
+    legend = [LEGEND, *(f"- {name}: {about['what']}, {runs_of(about)}."
+                        for name, about in sources.items())]
     legend = "\n".join(textwrap.fill(" ".join(part.split()), 79,
                                      break_on_hyphens=False,
                                      subsequent_indent="  " * (part[0] == "-"))
@@ -193,29 +241,32 @@ def results_text():
     return "\n".join([HEAD, *rows, "", legend, ""])
 
 
-def row(run, records, there):
-    """A line of the table: a run, its records on one device, and others'."""
-    plan = records[-1] if records else results.described(run)
-    recipe = RECIPES.get(run.recipe, run.recipe).format(**plan)
-    recipe += f", {plan['epochs']} epochs, batches of {plan['batch_size']}"
-    if plan["image_side"] != 28:
-        recipe += f", images {plan['image_side']}×{plan['image_side']}"
-    cells = [run.network, recipe, f"{plan['parameters']:,}",
-             f"{plan['multiply_adds']:,}", str(len(records)),
-             *(measured(records) if records else ("not run here", "")),
-             "; ".join(f"{name} {figure(found)}"
-                       for name, found in there.items())]
+def row(runs, records, there):
+    """A line of the table: a network's runs, its records, and others'."""
+    network, plan = runs[0].network, results.described(runs[0])
+    side = plan["image_side"]
+    cells = [f"[{network}](notebooks/{runs[0].notebook}.ipynb)",
+             WHAT.get(network, f"for images of {side}×{side}"),
+             f"{plan['parameters']:,}", f"{plan['multiply_adds']:,}"]
+    for recipe in RECIPES:
+        own = [record for record in records if record["recipe"] == recipe]
+        cells.append("; ".join(
+            measured([record for record in own if record["device"] == device])
+            for device in dict.fromkeys(record["device"] for record in own)))
+        if not own and any(run.recipe == recipe for run in runs):
+            cells[-1] = "not run here"
+    cells.append("; ".join(f"{name} {figure(found)}"
+                           for name, found in there.items()))
     return f"| {' | '.join(cells)} |"
 
 
 def measured(records):
-    """(accuracy, seconds) of records on one device, in words."""
-    found = [record["test_acc"] for record in records]
-    seconds = statistics.median(r["seconds_per_epoch"] for r in records)
-    device = records[0]["device"]
-    spread = f" ({min(found):.3f} to {max(found):.3f})" * (len(found) > 1)
-    return (f"{statistics.fmean(found):.3f}{spread}",
-            f"{seconds:.1f}" + f" on {device}" * (device != "cpu"))
+    """The accuracy of records on one device, in words."""
+    found, device = [r["test_acc"] for r in records], records[0]["device"]
+    runs = (f"{len(found)} runs ({min(found):.3f} to {max(found):.3f})"
+            if len(found) > 1 else "1 run")
+    return (f"{statistics.fmean(found):.3f}, {runs}"
+            + f" on {device}" * (device != "cpu"))
 
 
 def figure(found):
@@ -230,30 +281,22 @@ def runs_of(about):
     return "one run" if about["runs"] == 1 else f"{about['runs']} runs"
 
 
-def processors(records):
-    """On what the runs without a GPU were timed, if there are any."""
-    threads = sorted({record["threads"] for record in records
-                      if record["device"] == "cpu"})
-    if not threads:
-        return ""
-    return (f", on a CPU with {' or '.join(map(str, threads))} thread"
-            + "s" * (threads != [1]) + " where no GPU is named")
-
-
 # ---- All files ----
 
 def out_of_date():
     """{path: new text} of every file that this script would change."""
-    changed = {}
+    changed, home = {}, repository()
     for path in paths():
         text = path.read_text(encoding="utf-8")
-        notebook = with_links(path, nbformat.reads(text, as_version=4))
+        notebook = with_links(path, nbformat.reads(text, as_version=4), home)
         new = nbformat.writes(notebook) + "\n"
         if new != text:
             changed[path] = new
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    new = with_results(with_table(text, "notebooks/"))
+    new = with_table(text, "notebooks/")
+    new = between("results", new, results_text)
+    new = between("ways", new, lambda: ways_to_open(home) + "\n")
     if new != text:
         changed[readme] = new
     return changed

@@ -1,12 +1,12 @@
-"""Copy the README's image out of its notebook: python tools/picture.py"""
+"""Copy the README's chart out of its notebook: python tools/picture.py"""
 import base64
 from pathlib import Path
 
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOK = ROOT / "notebooks" / "04-channels.ipynb"
-ALT = "four 3 x 3 kernels"
+NOTEBOOK = ROOT / "notebooks" / "14-which-network.ipynb"
+ALT = "Accuracy against parameters and multiply-adds"
 
 
 def picture(notebook, alt):
@@ -21,5 +21,5 @@ def picture(notebook, alt):
 
 
 if __name__ == "__main__":
-    (ROOT / "tools" / "picture.png").write_bytes(
+    (ROOT / "tools" / "results.png").write_bytes(
         picture(nbformat.read(NOTEBOOK, as_version=4), ALT))
