@@ -231,7 +231,7 @@ def test_a_run_is_recorded_whole(project, monkeypatch):
     process = tool(project, "--seeds", 0, 1, D2LMINI_PROFILE="test")
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
-    assert "2 runs to do" in out and "time left: not known yet" in out
+    assert "runs to do: 2," in out and "time left: not known yet" in out
     records, _ = results.load(project / "data" / "results.jsonl")
     assert [line["seed"] for line in records] == [0, 1]
     for line in records:
@@ -296,7 +296,7 @@ def test_first_seed_of_everything_comes_first(project, trained, capsys):
                    code(CELL, "Other"), code(REHEARSAL, "Large"))
     results.main([0, 1], "", project)
     assert trained == [("Small", 0), ("Other", 0), ("Small", 1), ("Other", 1)]
-    assert "4 runs to do, 1 networks need an accelerator" in (
+    assert "runs to do: 4, networks that need an accelerator: 1" in (
         capsys.readouterr().out)
     results.main([0, 1, 2], "", project)
     assert trained[4:] == [("Small", 2), ("Other", 2)]

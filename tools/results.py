@@ -438,8 +438,8 @@ def main(seeds, only, root):
     done = set(map(key, records))
     todo = [(run, seed) for seed in dict.fromkeys(seeds) for run in able
             if (run.network, run.recipe, seed, name) not in done]
-    print(f"on {name}: {len(todo)} runs to do, "
-          f"{len(chosen) - len(able)} networks need an accelerator")
+    print(f"on {name}: runs to do: {len(todo)}, networks that need an "
+          f"accelerator: {len(chosen) - len(able)}")
     failed = []
     for n, (run, seed) in enumerate(todo):
         what = f"{run.network}, {run.recipe}, seed {seed}"
