@@ -98,7 +98,7 @@ def project(tmp_path, monkeypatch):
         for name, nb in every.items():
             nbformat.write(nb, notebooks / f"{name}.ipynb")
         readme = navigation.with_table("| notebook | x |\n|---|---|\n\nafter",
-                                       "notebooks/")
+                                       "notebooks/", "")
         (tmp_path / "README.md").write_text(readme, encoding="utf-8")
         return tmp_path
     return write

@@ -81,7 +81,8 @@ def test_badges_where_the_remote_is_on_github(project, address, home):
     second = project(SECOND, "# 01 · Convolution", "End")
     root = first.parent.parent
     (root / "README.md").write_text(
-        "# x\n\n<!-- ways: tools/navigation.py -->\n<!-- end of ways -->\n")
+        "# x\n\n<!-- ways: tools/navigation.py -->\n<!-- end of ways -->\n\n"
+        "| notebook |\n|---|\n")
     subprocess.run(["git", "init", "-q", root], check=True)
     if address:
         subprocess.run(["git", "-C", root, "remote", "add", "origin", address],
@@ -93,6 +94,7 @@ def test_badges_where_the_remote_is_on_github(project, address, home):
         texts = [(root / "README.md").read_text(encoding="utf-8")] + [
             nbformat.read(path, as_version=4).cells[0].source
             for path in (first, second)]
+        assert ("[in Colab](https://" in texts[0]) == bool(home)
         for text, name in zip(texts, (FIRST, FIRST, SECOND)):
             badge = (f"(https://colab.research.google.com/github/{home}/blob/"
                      f"colab/{name}.ipynb)")

@@ -76,7 +76,7 @@ def carried(notebook):
                      if cell.cell_type == "code")
     weights = [f"{WEIGHTS}/{path.name}"
                for path in sorted((navigation.ROOT / WEIGHTS).glob("*.pt"))
-               if f'"{Path(WEIGHTS).name}"' in code]
+               if f'/ "{Path(WEIGHTS).name}"' in code]
     return [*CARRIED, *(name for name in READ if Path(name).name in code),
             *weights]
 

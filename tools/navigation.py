@@ -151,21 +151,25 @@ def minutes(path):
     return f"{math.ceil(noted['seconds'] / 60)} min" if noted else ""
 
 
-def table(prefix=""):
+def table(prefix, home):
     """The table of contents; `prefix` leads to the notebooks' folder."""
     lines = ["| notebook | you learn | key terms | runs in |",
              "|---|---|---|---|"]
+    if home:
+        lines = [lines[0] + " open |", lines[1] + "---|"]
     for path in paths():
         learn, terms = CONTENTS[path.stem]
         link = f"[{title(path).replace(' ·', '')}]({prefix}{path.name})"
         lines.append(f"| {link} | {learn} | {terms} | {minutes(path)} |")
+        if home:
+            lines[-1] += f" [in Colab]({colab_address(path.name, home)}) |"
     return "\n".join(lines)
 
 
-def with_table(text, prefix=""):
+def with_table(text, prefix, home):
     """The text with its table of notebooks written anew."""
-    return re.sub(r"^\| notebook \|.*(\n\|.*)*", lambda _: table(prefix), text,
-                  flags=re.MULTILINE)
+    return re.sub(r"^\| notebook \|.*(\n\|.*)*",
+                  lambda _: table(prefix, home), text, flags=re.MULTILINE)
 
 
 def with_links(path, notebook, home):
@@ -184,7 +188,7 @@ def with_links(path, notebook, home):
     if path.name.startswith("00"):
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
-                cell.source = with_table(cell.source)
+                cell.source = with_table(cell.source, "", home)
     return notebook
 
 
@@ -294,7 +298,7 @@ def out_of_date():
             changed[path] = new
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    new = with_table(text, "notebooks/")
+    new = with_table(text, "notebooks/", home)
     new = between("results", new, results_text)
     new = between("ways", new, lambda: ways_to_open(home) + "\n")
     if new != text:
