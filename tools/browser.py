@@ -174,7 +174,7 @@ def try_notebook(browser, address, name, theme):
 
 def take_picture(browser, address):
     """tools/lab.png: a training cell of notebook 06 and what it shows."""
-    page = browser.new_page(viewport={"width": 1150, "height": 640},
+    page = browser.new_page(viewport={"width": 1150, "height": 620},
                             device_scale_factor=1.5)
     page.goto(f"{address}/lab/tree/notebooks/06-lenet.ipynb")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=90_000)
@@ -183,15 +183,17 @@ def take_picture(browser, address):
     lenet = {"network": "LeNet", "recipe": "documents"}
     number, = (n for n, cell in enumerate(cells)
                if cell["metadata"].get("d2lmini") == lenet)
-    page.evaluate(GO_TO, number)
-    shown = page.locator(f"[data-windowed-list-index='{number}'] img")
-    shown.first.wait_for()
     page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
     page.evaluate(GO_TO, number)
-    page.wait_for_timeout(2000)  # until all is drawn
+    cell = page.locator(f"[data-windowed-list-index='{number}']")
+    cell.locator("img").first.wait_for()
+    for _ in range(3):  # the cells around it are still getting their heights
+        page.wait_for_timeout(1000)
+        cell.evaluate("cell => cell.scrollIntoView({block: 'start'})")
+    page.wait_for_timeout(1000)
     path = ROOT / "tools" / "lab.png"
     page.screenshot(path=path)
-    Image.open(path).quantize(64).save(path, optimize=True)
+    Image.open(path).quantize(128, method=2).save(path, optimize=True)
 
 
 def main(wanted):
