@@ -13,7 +13,7 @@ DEV    := .venv/dev-ready
 QUIET  := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test run results colab lint browser clean
+.PHONY: help lab test run results bench colab lint browser clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | \
@@ -48,6 +48,9 @@ run: $(READY)  ## Run the notebooks and store their outputs (NB=06 or NB=lenet: 
 results: $(READY)  ## Train what is missing in data/results.jsonl (SEEDS="0 1 2", ONLY=lenet)
 	$(BIN)/python tools/results.py --seeds $(SEEDS) --only "$(ONLY)"
 	$(BIN)/python tools/navigation.py
+
+bench: $(READY)  ## Time d2lmini against the book's package, on a quiet machine (some 15 minutes)
+	$(BIN)/python tools/bench.py
 
 colab: $(READY)  ## Write copies of the notebooks that need no other file, into build/colab
 	$(BIN)/python tools/colab.py

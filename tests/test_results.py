@@ -480,7 +480,7 @@ def test_one_table_of_all_results(project, readme):
     assert "nobody" not in text
 
 
-@pytest.mark.parametrize("mark", ["results", "ways"])
+@pytest.mark.parametrize("mark", ["results", "ways", "bench"])
 def test_the_readme_has_the_places_that_are_written(mark):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert navigation.between(mark, text, lambda: "new").count("new<!--") == 1

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bench
 import colab
 import navigation
 import nbformat
@@ -12,6 +13,7 @@ import picture
 import pytest
 import run
 from nbclient import NotebookClient
+from small_data import small_set, write_packed
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST, SECOND = "00-start-here", "01-from-dense-to-conv"
@@ -267,3 +269,17 @@ def test_a_line_printed_in_pieces_is_stored_as_one():
               printed("c\n"), printed("d\n")]
     assert run.joined(pieces) == [
         printed("ab\n"), printed("!", "stderr"), shown, printed("c\nd\n")]
+
+
+def test_bench_refuses_the_stand_in(tmp_path, monkeypatch):
+    folder = tmp_path / "stand-in"
+    write_packed(folder, small_set())
+    monkeypatch.setenv("D2LMINI_DATA", str(folder))
+    with pytest.raises(SystemExit, match="times of stand-in data"):
+        bench.prepare()
+
+
+def test_bench_tells_medians_and_the_ratios_of_pairs():
+    part = next(iter(bench.PARTS))
+    assert bench.row(part, [(1, 3), (2, 8), (4, 4)]) == (
+        f"| {part} | 2 s | 4 s | 3 (1 to 4) |")

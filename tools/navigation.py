@@ -217,9 +217,9 @@ accelerator. Others are what other people report for the network:"""
 
 def between(mark, text, new):
     """The text with what stands between two marks written anew."""
-    marked = re.compile(rf"(?<=<!-- {mark}: tools/navigation.py -->\n).*?"
+    marked = re.compile(rf"(<!-- {mark}: tools/\w+\.py -->\n).*?"
                         rf"(?=<!-- end of {mark} -->)", re.DOTALL)
-    return marked.sub(lambda _: new(), text)
+    return marked.sub(lambda found: found[1] + new(), text)
 
 
 def results_text():
