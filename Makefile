@@ -38,7 +38,7 @@ lab: $(READY)  ## Set up once and open JupyterLab on the contents (LAB="--no-bro
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb $(LAB)
 
 test: $(READY)  ## Run every notebook and every test (NB=06 or NB=lenet: one notebook only)
-	D2LMINI_PROFILE=test $(BIN)/python -m pytest $(if $(NB),notebooks/*$(NB)*.ipynb,-n 2 tests notebooks)
+	D2LMINI_PROFILE=test $(BIN)/python -m pytest $(if $(NB),notebooks/*$(NB)*.ipynb,-n 3 tests notebooks)
 
 run: $(READY)  ## Run the notebooks and store their outputs (NB=06 or NB=lenet: one notebook only)
 	$(BIN)/python tools/run.py $(NB)

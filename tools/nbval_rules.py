@@ -9,7 +9,7 @@ import pytest
 
 
 def pytest_configure(config):
-    """With pytest-xdist, `-n 2`: one process for all cells of a notebook.
+    """With pytest-xdist, `-n 3`: one process for all cells of a notebook.
 
     The processes share the processors. With all of them each, the threads
     would wait for one another.
