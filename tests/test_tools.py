@@ -283,3 +283,5 @@ def test_bench_tells_medians_and_the_ratios_of_pairs():
     part = next(iter(bench.PARTS))
     assert bench.row(part, [(1, 3), (2, 8), (4, 4)]) == (
         f"| {part} | 2 s | 4 s | 3 (1 to 4) |")
+    assert "| 0.04 s | 100 s | 2,500 (2,500 to 2,500) |" in bench.row(
+        part, [(0.04, 100)])

@@ -139,14 +139,19 @@ def pairs(part, rounds):
     return found
 
 
+def short(number):
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
 def row(part, found):
     """A line of the README's table."""
     unit = PARTS[part][0]
-    ours, theirs = map(statistics.median, zip(*found))
+    ours, theirs = map(short, map(statistics.median, zip(*found)))
     ratios = sorted(other / own for own, other in found)
-    return (f"| {part} | {ours:.3g} {unit} | {theirs:.3g} {unit} | "
-            f"{statistics.median(ratios):.3g} ({ratios[0]:.3g} to "
-            f"{ratios[-1]:.3g}) |")
+    least, middle, most = map(short, (
+        ratios[0], statistics.median(ratios), ratios[-1]))
+    return (f"| {part} | {ours} {unit} | {theirs} {unit} | "
+            f"{middle} ({least} to {most}) |")
 
 
 def main(rounds):
