@@ -80,7 +80,7 @@ PARTS = {  # what is measured: (unit, our program, theirs)
     "`corr2d`, 128×128 and 3×3": (
         "ms", CORR2D.format(calls=200, call="d2l.corr2d(X, K)"),
         CORR2D.format(calls=5, call="d2l.corr2d(X, K)")),
-    "the same, beside PyTorch's `F.conv2d`": (
+    "our `corr2d` (left) and PyTorch's `F.conv2d` (right)": (
         "ms", CORR2D.format(calls=200, call="d2l.corr2d(X, K)"),
         CORR2D.format(calls=200, call="nn.functional.conv2d("
                                       "X[None, None], K[None, None])")),
