@@ -122,7 +122,8 @@ def trained(monkeypatch):
 
 def test_a_run_takes_its_definitions_from_the_notebook(project):
     run, = planned(project)
-    assert "unrelated" not in run.source and "math" not in run.source
+    assert "def small" in run.definitions
+    assert not {"unrelated", "math"} & set(run.definitions.split())
     plan = results.described(run)
     assert plan == {name: record()[name] for name in results.PLAN}
     cells = code(DEFINITIONS.replace("2 * 2", "3")), code(CELL, "Small")
@@ -165,7 +166,8 @@ BROKEN_CELLS = {
     "not on a line of its own": CELL.replace("seed(0)\nnet", "seed(0); net"),
     "found 1 lines": CELL.replace("seed(0)", "seed(1)"),
     "found 0": CELL.replace("d2l.train_ch6(", "dict("),
-    "call of train_ch6 in the cell, found 2": CELL + "\nd2l.train_ch6()",
+    "call of train_ch6 or speedrun in the cell, found 2":
+        CELL + "\nd2l.train_ch6()",
 }
 
 
@@ -198,10 +200,11 @@ RUNS = results.planned(ROOT / "notebooks")
 def test_runs_of_the_real_notebooks(run):
     """One line with the seed, and all that the cell needs is there."""
     assert set(results.described(run)) == set(results.PLAN)
-    assert run.recipe in navigation.RECIPES
-    assert run.rehearses == (run.network in {
+    assert (run.recipe in navigation.RECIPES) == (
+        run.notebook != "15-train-faster")
+    assert run.needs_accelerator == (run.network in {
         "AlexNet", "VGG-11 / 4", "NiN", "GoogLeNet", "ResNet-18",
-        "DenseNet"}), "the full-size networks rehearse on a CPU, no others"
+        "DenseNet"}), "the full-size networks, no others"
 
 
 def test_the_stored_results_are_those_of_the_real_notebooks():
@@ -235,7 +238,8 @@ def test_a_run_is_recorded_whole(project, monkeypatch):
     records, _ = results.load(project / "data" / "results.jsonl")
     assert [line["seed"] for line in records] == [0, 1]
     for line in records:
-        assert set(line) == results.FIELDS
+        assert set(line) == results.FIELDS | {"seconds"}
+        assert line["seconds"] >= 0
         assert {name: line[name] for name in results.PLAN} == {
             name: record()[name] for name in results.PLAN}
         assert 0 <= line["test_acc"] <= 1 and line["seconds_per_epoch"] >= 0
@@ -249,6 +253,38 @@ def test_a_run_is_recorded_whole(project, monkeypatch):
     with pytest.raises(SystemExit, match="2 of 3 epochs were trained"):
         results.recorded(*planned(project), 0, weights)
     assert not weights.exists(), "by another recipe than the kept one"
+
+
+SPEEDRUN = """\
+from types import SimpleNamespace
+
+
+def speedrun(net, train_iter, test_iter, num_epochs, lr, device, *,
+             rehearse=False):
+    epochs = 1 if rehearse else num_epochs
+    time.sleep(0.1)
+    return SimpleNamespace(train_loss=[2.0], train_acc=[0.4], test_acc=[0.5],
+                           seconds=[1.0] * epochs, flipped_acc=0.6)"""
+
+
+def test_a_speedrun_is_run_whole_and_timed_whole(project, capsys):
+    """Also where its cell only rehearses, and without an accelerator."""
+    cell = REHEARSAL.replace("d2l.train_ch6", "speedrun").replace(
+        "torch.manual", "time.sleep(0.2)\ntorch.manual")
+    write_notebook(project, code(DEFINITIONS), code(SPEEDRUN),
+                   code("import time"), code(cell, "Small", "to 50 %"))
+    run, = planned(project)
+    assert not run.needs_accelerator
+    plan = results.described(run)
+    assert {name: plan[name] for name in ("epochs", "lr", "parameters",
+                                          "optimizer", "scheduler")} == {
+        "epochs": 3, "lr": 0.1, "parameters": 3190, "optimizer": "its own",
+        "scheduler": "its own"}
+    results.main([0], "", project)
+    (line,), _ = results.load(project / "data" / "results.jsonl")
+    assert 0.3 <= line["seconds"] < 2, "from the cell's first line on"
+    assert (line["test_acc"], line["flipped_acc"]) == (0.5, 0.6)
+    assert line["epochs"] == 3 and line["seconds_per_epoch"] == 1.0
 
 
 def test_kept_weights_are_those_of_the_run(project):
@@ -480,7 +516,26 @@ def test_one_table_of_all_results(project, readme):
     assert "nobody" not in text
 
 
-@pytest.mark.parametrize("mark", ["results", "ways", "bench"])
+def test_a_table_of_the_races(project, readme):
+    write_notebook(project, code(DEFINITIONS), code(CELL, "Small"),
+                   code(CELL, "Small", "to 50 %"),
+                   code(CELL, "Small", "to 60 %"))
+    write_records(
+        project, record(seconds=9.0, test_acc=.1),
+        record(recipe="to 50 %", seconds=3.0, test_acc=.7),
+        record(recipe="to 50 %", seconds=1.0, test_acc=.5, seed=1),
+        record(recipe="to 50 %", seconds=1.5, test_acc=.6, seed=2))
+    assert "to 50 %" not in "".join(readme())
+    head, rule, *rows = navigation.races_text().splitlines()
+    link = "(notebooks/20-small.ipynb)"
+    assert head.count("|") == rule.count("|") == rows[0].count("|")
+    assert rows == [
+        f"| [to 50 %]{link} | Small | 3,190 | 3 | 1.5 (3.0) | "
+        "0.6000 (0.5000), 3 runs |",
+        f"| [to 60 %]{link} | Small | 3,190 | 3 | not run here |  |"]
+
+
+@pytest.mark.parametrize("mark", ["results", "races", "ways", "bench"])
 def test_the_readme_has_the_places_that_are_written(mark):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert navigation.between(mark, text, lambda: "new").count("new<!--") == 1

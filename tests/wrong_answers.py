@@ -788,6 +788,49 @@ WRONG_ANSWERS = {
             "lambda probs, labels: best_pair_solution(probs, 1 - labels)",
         ],
     },
+    "15": {
+        "gain": [
+            # The part alone; the factor spread; nothing but the part left
+            "lambda p, k: k",
+            "lambda p, k: 1 + p * (k - 1)",
+            "lambda p, k: 1 / (p + (1 - p) / k)",
+            "lambda p, k: 1 / (p / k) if p else 1.0",
+            "lambda p, k: (1 - p) + p / k",  # the time that is left
+        ],
+        "lost": [
+            # 32 bits; the sum alone rounded; half precision; by the size
+            "lambda weight, step: bool(torch.tensor(weight)"
+            " + torch.tensor(step) == torch.tensor(weight))",
+            "lambda weight, step: bool((torch.tensor(weight)"
+            " + torch.tensor(step)).half() == torch.tensor(weight).half())",
+            "lambda weight, step: step < 0.005",
+            "lambda weight, step: not lost_solution(weight, step)",
+            "lambda weight, step: weight + step == weight",
+        ],
+        "turn": [
+            "lambda start, epoch: start",
+            "lambda start, epoch: ~start",
+            "lambda start, epoch: start ^ (epoch % 2 == 0)",
+            "lambda start, epoch: start | (epoch % 2 == 1)",
+            "lambda start, epoch: start & (epoch % 2 == 1)",
+            "lambda start, epoch: start ^ (epoch > 0)",
+        ],
+        "cut_out": [
+            # Rows and columns swapped; a cross; one pixel more; what is left
+            "lambda images, top, left, side: cut_out_solution("
+            "images, left, top, side)",
+            "lambda images, top, left, side: cut_out_solution("
+            "images, top, left, side + 1)",
+            "lambda images, top, left, side: images - cut_out_solution("
+            "images, top, left, side)",
+            "lambda images, top, left, side: cut_out_solution("
+            "images, top - side // 2, left - side // 2, side)",
+            "lambda images, top, left, side: cut_out_solution(images,"
+            " top[:1].expand(len(top)), left[:1].expand(len(left)), side)",
+            "lambda images, top, left, side: cut_out_solution("
+            "cut_out_solution(images, top, left * 0, 3), top * 0, left, 3)",
+        ],
+    },
     "16": {
         "piece": [
             # The rest lost; the rest to the last; padded; the last number

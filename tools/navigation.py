@@ -2,7 +2,7 @@
 
 The line previous · contents · next at the top and bottom of every notebook,
 and the tables of contents in the README and in notebook 00, from CONTENTS
-below and the notebooks' own titles; and the README's table of results, from
+below and the notebooks' own titles; and the README's tables of results, from
 data/results.jsonl and data/elsewhere.json. Where git's remote "origin" is on
 GitHub, each notebook and the README also lead to Colab and Binder. Running it
 twice changes nothing more.
@@ -66,6 +66,9 @@ CONTENTS = {  # file name: (what you learn, key terms)
     "14-which-network": (
         "which network for what: accuracy, luck, cost, mistakes",
         "Pareto front 帕累托前沿, ensemble 集成"),
+    "15-train-faster": (
+        "where the time goes, and 94 % on two cores in minutes",
+        "profiler 性能分析器, mixed precision 混合精度"),
     "16-many-machines": (
         "the same training on several processes and machines",
         "data parallelism 数据并行, all-reduce 全归约"),
@@ -192,7 +195,7 @@ def with_links(path, notebook, home):
     return notebook
 
 
-# ---- The README's table of results ----
+# ---- The README's tables of results ----
 
 RECIPES = ("documents", "steady")  # a column each
 WHAT = {
@@ -229,7 +232,8 @@ def results_text():
         (ROOT / "data" / "elsewhere.json").read_text(encoding="utf-8"))
     networks, sources = {}, {}
     for run in results.planned(NOTEBOOKS):
-        networks.setdefault(run.network, []).append(run)
+        if run.recipe in RECIPES:
+            networks.setdefault(run.network, []).append(run)
     rows = []
     for network, runs in networks.items():
         there = elsewhere["results"].get(network, {})
@@ -273,6 +277,36 @@ def measured(records):
             + f" on {device}" * (device != "cpu"))
 
 
+RACES = """\
+| what | network | parameters | epochs | seconds, median (longest) | \
+test accuracy, median (lowest) |
+|---|---|---|---|---|---|"""
+
+
+def races_text():
+    """The table of the runs by a recipe of their own: how fast, how good."""
+    records, _ = results.load(ROOT / "data" / "results.jsonl")
+    return "\n".join([RACES, *(
+        race(run, [record for record in records if results.same(record, run)])
+        for run in results.planned(NOTEBOOKS) if run.recipe not in RECIPES),
+        ""])
+
+
+def race(run, records):
+    """A line of that table: a run, and its records."""
+    plan = results.described(run)
+    seconds, accuracy = "not run here", ""
+    if records:
+        took, found = ([record[name] for record in records]
+                       for name in ("seconds", "test_acc"))
+        seconds = f"{statistics.median(took):.1f} ({max(took):.1f})"
+        accuracy = (f"{statistics.median(found):.4f} ({min(found):.4f}), "
+                    f"{len(found)} runs")
+    return (f"| [{run.recipe}](notebooks/{run.notebook}.ipynb) | {run.network}"
+            f" | {plan['parameters']:,} | {plan['epochs']} | {seconds} | "
+            f"{accuracy} |")
+
+
 def figure(found):
     """A figure from elsewhere: one run, or lowest and highest of many."""
     return (f"{found['test_acc']:.3f}" if "test_acc" in found
@@ -300,6 +334,7 @@ def out_of_date():
     text = readme.read_text(encoding="utf-8")
     new = with_table(text, "notebooks/", home)
     new = between("results", new, results_text)
+    new = between("races", new, races_text)
     new = between("ways", new, lambda: ways_to_open(home) + "\n")
     if new != text:
         changed[readme] = new

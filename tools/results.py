@@ -6,11 +6,13 @@
 What to train stands in the notebooks: a code cell with the tag `result`, and
 {"d2lmini": {"network": …, "recipe": …}} in its metadata, trains one network.
 It runs with the notebook's own definitions, and with each seed in place of 0.
+It trains by d2lmini's train_ch6, or by notebook 15's speedrun.
 
 Each run has a process of its own, and its line in data/results.jsonl as soon
 as it is finished. A run whose line is there is skipped, so a call that was
 stopped or killed loses the run under way, and the next call goes on. Cells
-that only rehearse on a CPU run where an accelerator is.
+where train_ch6 only rehearses on a CPU run where an accelerator is; those
+where speedrun only rehearses are trained whole.
 
 The networks that seed 0 and the steady recipe trained are kept, too: their
 weights, in half precision, in data/weights. Notebook 14 looks into them.
@@ -29,6 +31,7 @@ import subprocess
 import symtable
 import sys
 import threading
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from unittest import mock
@@ -43,6 +46,7 @@ sys.path.insert(0, str(ROOT))
 import d2lmini as d2l  # noqa: E402  (found by the line above)
 
 DATA_SET = "Fashion-MNIST"
+TRAINERS = ("train_ch6", "speedrun")  # same first arguments, and histories
 KEPT = ("steady", 0)  # recipe and seed of the networks whose weights stay
 REFUSED = 3  # exit status of a run that found other data
 SEED_LINE = re.compile(r"^torch\.manual_seed\(0\)$", re.MULTILINE)
@@ -62,8 +66,9 @@ class Run:
     network: str
     recipe: str
     notebook: str
-    source: str
-    rehearses: bool  # on a CPU
+    definitions: str  # of the notebook, what the cell needs of them
+    cell: str
+    needs_accelerator: bool
 
 
 # ---- What there is to train ----
@@ -107,10 +112,11 @@ def _run(network, recipe, path, before, source):
     """The run of a cell: the definitions it needs, itself up to training."""
     statements = _statements(source, path)
     trained = [(statement, call) for statement in statements
-               for call in ast.walk(statement) if _is_training(call)]
+               for call in ast.walk(statement) if _trainer(call)]
     if len(trained) != 1:
         raise ValueError(f"{path.name}, {network}: expected one call of "
-                         f"train_ch6 in the cell, found {len(trained)}")
+                         f"{' or '.join(TRAINERS)} in the cell, found "
+                         f"{len(trained)}")
     statement, call = trained[0]
     lines = source.splitlines()[:statement.end_lineno]
     cell = "\n".join(lines)
@@ -121,8 +127,8 @@ def _run(network, recipe, path, before, source):
             "that set a seed, or not on a line of its own")
     definitions = map(ast.unparse, _needed(statements, before))
     rehearses = any(word.arg == "rehearse" for word in call.keywords)
-    return Run(network, recipe, path.stem, "\n".join([*definitions, cell]),
-               rehearses)
+    return Run(network, recipe, path.stem, "\n".join(definitions), cell,
+               rehearses and _trainer(call) == "train_ch6")
 
 
 def _statements(source, path):
@@ -131,9 +137,11 @@ def _statements(source, path):
                      str(path)).body
 
 
-def _is_training(node):
-    return isinstance(node, ast.Call) and "train_ch6" in (
-        getattr(node.func, "id", ""), getattr(node.func, "attr", ""))
+def _trainer(node):
+    """The function of TRAINERS that a call calls; None of any other node."""
+    function = getattr(node, "func", None)
+    name = getattr(function, "id", getattr(function, "attr", None))
+    return name if name in TRAINERS else None
 
 
 def _needed(statements, before):
@@ -189,16 +197,18 @@ def described(run):
     """What the run would train, a dict of PLAN; on no data, in no time."""
     found = {}
 
-    def note(*args, **options):
-        found.update(_plan(_arguments(args, options)))
+    def note(train):
+        def noted(*args, **options):
+            found.update(_plan(_arguments(train, args, options)))
+        return noted
 
     def no_data(batch_size, resize=None):
         return 2 * (d2l.Batches(None, None, batch_size, resize, True,
                                 DATA_SET),)
 
-    with torch.device("meta"):  # shapes without numbers
-        _execute(run.source, run.notebook, train_ch6=note,
-                 load_data_fashion_mnist=no_data)
+    with (torch.device("meta"),  # shapes without numbers
+          mock.patch.object(d2l, "load_data_fashion_mnist", no_data)):
+        _execute(run, run.cell, note)
     return found
 
 
@@ -207,28 +217,37 @@ def recorded(run, seed, weights):
 
     weights is the folder for the trained network.
     """
-    found, train = {}, d2l.train_ch6
+    found = {}
 
-    def watch(*args, **options):
-        arguments = _arguments(args, options)
-        data = getattr(arguments["train_iter"], "source", "unknown data")
-        if data != DATA_SET:
-            print(f"{run.network} would train on {data}. Results are kept for "
-                  f"{DATA_SET} only: set D2LMINI_DATA to the folder with its "
-                  "four files.", file=sys.stderr)
-            sys.exit(REFUSED)
-        history = train(*args, **options)
-        if len(history.seconds) != arguments["num_epochs"]:
-            sys.exit(f"{len(history.seconds)} of {arguments['num_epochs']} "
-                     "epochs were trained: not recorded")
-        found.update(_plan(arguments), **_measured(history, arguments),
-                     data=data)
-        if (run.recipe, seed) == KEPT:
-            keep(arguments["net"], weights_path(weights, run))
-        return history
+    def watch(train):
+        def watched(*args, **options):
+            arguments = _arguments(train, args, options)
+            data = getattr(arguments["train_iter"], "source", "unknown data")
+            if data != DATA_SET:
+                print(f"{run.network} would train on {data}. Results are kept "
+                      f"for {DATA_SET} only: set D2LMINI_DATA to the folder "
+                      "with its four files.", file=sys.stderr)
+                sys.exit(REFUSED)
+            if not run.needs_accelerator:
+                options["rehearse"] = False
+            history = train(*args, **options)
+            ended = time.perf_counter()
+            if len(history.seconds) != arguments["num_epochs"]:
+                sys.exit(f"{len(history.seconds)} of "
+                         f"{arguments['num_epochs']} epochs were trained: not "
+                         "recorded")
+            found.update(_plan(arguments), **_measured(history, arguments),
+                         data=data, ended=ended)
+            if hasattr(history, "flipped_acc"):
+                found["flipped_acc"] = round(history.flipped_acc, 4)
+            if (run.recipe, seed) == KEPT:
+                keep(arguments["net"], weights_path(weights, run))
+            return history
+        return watched
 
-    _execute(SEED_LINE.sub(f"torch.manual_seed({seed})", run.source),
-             run.notebook, train_ch6=watch)
+    began = _execute(run, SEED_LINE.sub(f"torch.manual_seed({seed})",
+                                        run.cell), watch)
+    found["seconds"] = round(found.pop("ended") - began, 1)
     return {"network": run.network, "recipe": run.recipe,
             "notebook": run.notebook, "seed": seed, **found,
             "torch": torch.__version__,
@@ -252,19 +271,26 @@ def keep(net, path):
     os.replace(new, path)
 
 
-def _execute(source, name, **replaced):
-    """Run a program with what the bootstrap cell imports for training."""
-    names = {"torch": torch, "nn": nn, "F": F, "d2l": d2l, "__name__": name}
-    with mock.patch.multiple(d2l, **replaced):
-        exec(compile(source, name, "exec"), names)
+def _execute(run, cell, replaced):
+    """Run the cell with replaced(train) for train; gives when it began.
+
+    That is on time.perf_counter(), after imports and definitions and before
+    the data are loaded.
+    """
+    names = {"torch": torch, "nn": nn, "F": F, "d2l": d2l,
+             "__name__": run.notebook}
+    exec(compile(run.definitions, run.notebook, "exec"), names)
+    names |= {name: replaced(names[name]) for name in TRAINERS
+              if name in names}
+    with mock.patch.object(d2l, "train_ch6", replaced(d2l.train_ch6)):
+        began = time.perf_counter()
+        exec(compile(cell, run.notebook, "exec"), names)
+        return began
 
 
-TRAIN = inspect.signature(d2l.train_ch6)  # before anything replaces it
-
-
-def _arguments(args, options):
-    """All arguments of a call of train_ch6 by name."""
-    bound = TRAIN.bind(*args, **options)
+def _arguments(train, args, options):
+    """All arguments of a call of a training function by name."""
+    bound = inspect.signature(train).bind(*args, **options)
     bound.apply_defaults()
     return bound.arguments
 
@@ -273,8 +299,9 @@ def _plan(arguments):
     net, data = arguments["net"], arguments["train_iter"]
     side = data.resize or 28
     parameters, work = d2l.net_size(net, torch.rand(1, 1, side, side))
-    chosen = {key: getattr(arguments[key], "__name__", arguments[key])
-              for key in ("optimizer", "scheduler", "init_weights")}
+    chosen = {key: getattr(value, "__name__", value) for key in (
+        "optimizer", "scheduler", "init_weights")
+        for value in [arguments.get(key, "its own")]}
     return {"epochs": arguments["num_epochs"], "lr": arguments["lr"],
             "batch_size": data.batch_size, "image_side": side, **chosen,
             "parameters": parameters, "multiply_adds": work}
@@ -360,6 +387,11 @@ def load(path):
     return records, b"".join(lines)
 
 
+def same(record, run):
+    """Whether it is a record of the run, with any seed."""
+    return (record["network"], record["recipe"]) == (run.network, run.recipe)
+
+
 def key(record):
     return tuple(record[name] for name in KEY)
 
@@ -434,7 +466,8 @@ def main(seeds, only, root):
         sys.exit(f"no network has a word that begins with {only!r}; there are "
                  + (", ".join(dict.fromkeys(run.network for run in runs))
                     or "no cells with the tag `result`"))
-    able = [run for run in chosen if device.type != "cpu" or not run.rehearses]
+    able = [run for run in chosen
+            if device.type != "cpu" or not run.needs_accelerator]
     done = set(map(key, records))
     todo = [(run, seed) for seed in dict.fromkeys(seeds) for run in able
             if (run.network, run.recipe, seed, name) not in done]
