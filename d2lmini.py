@@ -107,6 +107,7 @@ class Batches:
         return math.ceil(len(self.labels) / self.batch_size)
 
     def __iter__(self):
+        _keep_memory()
         n, device = len(self.labels), self.labels.device
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         for index in order.to(device).split(self.batch_size):
@@ -417,6 +418,20 @@ def _means(sums, data):
     return loss / labels, right / labels
 
 
+@functools.cache  # once for the process
+def _keep_memory():
+    """Let glibc, if it is there, keep up to 1 GiB of memory for reuse.
+
+    Else it gives the memory of each batch back to the system and fetches
+    zeroed pages for the next: a quarter of LeNet's time, half of a loader's.
+    """
+    with contextlib.suppress(OSError):  # another system
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-1, 2 ** 30)  # M_TRIM_THRESHOLD
+        if not libc.mallopt(-3, 2 ** 30):  # M_MMAP_THRESHOLD
+            libc.mallopt(-3, 2 ** 25)  # the most that older ones take
+
+
 @contextlib.contextmanager
 def _fast_on_cpu(net, device):
     """Inside, what makes training faster on a CPU and changes no result."""
@@ -425,11 +440,7 @@ def _fast_on_cpu(net, device):
         type(part) in ANY_ORDER for part in net.modules())
     if reorder:
         net.to(memory_format=torch.channels_last)
-    # glibc gives each batch's memory back to the system and fetches zeroed
-    # pages for the next, a quarter of LeNet's time: let it keep 1 GiB.
-    with contextlib.suppress(OSError):  # another system
-        for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-            ctypes.CDLL("libc.so.6").mallopt(option, 2 ** 30)
+    _keep_memory()
     try:
         yield
     finally:
