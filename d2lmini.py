@@ -423,7 +423,8 @@ def _keep_memory():
     """Let glibc, if it is there, keep up to 1 GiB of memory for reuse.
 
     Else it gives the memory of each batch back to the system and fetches
-    zeroed pages for the next: a quarter of LeNet's time, half of a loader's.
+    zeroed pages for the next: a fifth of LeNet's time, half of the loader's
+    where images are large.
     """
     with contextlib.suppress(OSError):  # another system
         libc = ctypes.CDLL("libc.so.6")

@@ -518,21 +518,25 @@ def test_one_table_of_all_results(project, readme):
 
 def test_a_table_of_the_races(project, readme):
     write_notebook(project, code(DEFINITIONS), code(CELL, "Small"),
-                   code(CELL, "Small", "to 50 %"),
-                   code(CELL, "Small", "to 60 %"))
+                   code(CELL, "Small", "race to 50 %"),
+                   code(CELL, "Small", "race to 60 %"),
+                   code(CELL, "Small", "to 50 %, no shoes"))
     write_records(
         project, record(seconds=9.0, test_acc=.1),
-        record(recipe="to 50 %", seconds=3.0, test_acc=.7),
-        record(recipe="to 50 %", seconds=1.0, test_acc=.5, seed=1),
-        record(recipe="to 50 %", seconds=1.5, test_acc=.6, seed=2))
+        record(recipe="race to 50 %", seconds=3.0, test_acc=.7),
+        record(recipe="race to 50 %", seconds=1.0, test_acc=.5, seed=1),
+        record(recipe="race to 50 %", seconds=1.5, test_acc=.6, seed=2),
+        record(recipe="race to 60 %", seconds=7.0, test_acc=.61),
+        record(recipe="to 50 %, no shoes", seconds=1.0, test_acc=.2))
     assert "to 50 %" not in "".join(readme())
     head, rule, *rows = navigation.races_text().splitlines()
     link = "(notebooks/20-small.ipynb)"
     assert head.count("|") == rule.count("|") == rows[0].count("|")
     assert rows == [
-        f"| [to 50 %]{link} | Small | 3,190 | 3 | 1.5 (3.0) | "
+        f"| [race to 50 %]{link} | Small | 3,190 | 3 | 1.5 (3.0) | "
         "0.6000 (0.5000), 3 runs |",
-        f"| [to 60 %]{link} | Small | 3,190 | 3 | not run here |  |"]
+        f"| [race to 60 %]{link} | Small | 3,190 | 3 | 7.0 (7.0) | "
+        "0.6100 (0.6100), 1 run |"]
 
 
 @pytest.mark.parametrize("mark", ["results", "races", "ways", "bench"])

@@ -284,11 +284,15 @@ test accuracy, median (lowest) |
 
 
 def races_text():
-    """The table of the runs by a recipe of their own: how fast, how good."""
+    """The table of the races: runs by neither recipe of the other table.
+
+    A recipe "to …" is a race with one ingredient changed, not one of them.
+    """
     records, _ = results.load(ROOT / "data" / "results.jsonl")
     return "\n".join([RACES, *(
         race(run, [record for record in records if results.same(record, run)])
-        for run in results.planned(NOTEBOOKS) if run.recipe not in RECIPES),
+        for run in results.planned(NOTEBOOKS)
+        if run.recipe not in RECIPES and not run.recipe.startswith("to ")),
         ""])
 
 
@@ -301,7 +305,7 @@ def race(run, records):
                        for name in ("seconds", "test_acc"))
         seconds = f"{statistics.median(took):.1f} ({max(took):.1f})"
         accuracy = (f"{statistics.median(found):.4f} ({min(found):.4f}), "
-                    f"{len(found)} runs")
+                    f"{len(found)} run{'s' * (len(found) > 1)}")
     return (f"| [{run.recipe}](notebooks/{run.notebook}.ipynb) | {run.network}"
             f" | {plan['parameters']:,} | {plan['epochs']} | {seconds} | "
             f"{accuracy} |")
