@@ -520,6 +520,7 @@ def test_a_table_of_the_races(project, readme):
     write_notebook(project, code(DEFINITIONS), code(CELL, "Small"),
                    code(CELL, "Small", "race to 50 %"),
                    code(CELL, "Small", "race to 60 %"),
+                   code(CELL, "Small", "race to 70 %"),
                    code(CELL, "Small", "to 50 %, no shoes"))
     write_records(
         project, record(seconds=9.0, test_acc=.1),
@@ -527,6 +528,8 @@ def test_a_table_of_the_races(project, readme):
         record(recipe="race to 50 %", seconds=1.0, test_acc=.5, seed=1),
         record(recipe="race to 50 %", seconds=1.5, test_acc=.6, seed=2),
         record(recipe="race to 60 %", seconds=7.0, test_acc=.61),
+        record(recipe="race to 60 %", seconds=1.0, test_acc=.62,
+               device="GPU 5000"),
         record(recipe="to 50 %, no shoes", seconds=1.0, test_acc=.2))
     assert "to 50 %" not in "".join(readme())
     head, rule, *rows = navigation.races_text().splitlines()
@@ -535,8 +538,9 @@ def test_a_table_of_the_races(project, readme):
     assert rows == [
         f"| [race to 50 %]{link} | Small | 3,190 | 3 | 1.5 (3.0) | "
         "0.6000 (0.5000), 3 runs |",
-        f"| [race to 60 %]{link} | Small | 3,190 | 3 | 7.0 (7.0) | "
-        "0.6100 (0.6100), 1 run |"]
+        f"| [race to 60 %]{link} | Small | 3,190 | 3 | 7.0 (7.0); 1.0 (1.0) "
+        "on GPU 5000 | 0.6100 (0.6100), 1 run; 0.6200 (0.6200), 1 run |",
+        f"| [race to 70 %]{link} | Small | 3,190 | 3 | not run here |  |"]
 
 
 @pytest.mark.parametrize("mark", ["results", "races", "ways", "bench"])

@@ -297,18 +297,21 @@ def races_text():
 
 
 def race(run, records):
-    """A line of that table: a run, and its records."""
+    """A line of that table: a run, and its records on each device."""
     plan = results.described(run)
-    seconds, accuracy = "not run here", ""
-    if records:
-        took, found = ([record[name] for record in records]
+    seconds, accuracy = [], []
+    for device in dict.fromkeys(record["device"] for record in records):
+        took, found = ([record[name] for record in records
+                        if record["device"] == device]
                        for name in ("seconds", "test_acc"))
-        seconds = f"{statistics.median(took):.1f} ({max(took):.1f})"
-        accuracy = (f"{statistics.median(found):.4f} ({min(found):.4f}), "
-                    f"{len(found)} run{'s' * (len(found) > 1)}")
+        seconds.append(f"{statistics.median(took):.1f} ({max(took):.1f})"
+                       + f" on {device}" * (device != "cpu"))
+        accuracy.append(f"{statistics.median(found):.4f} ({min(found):.4f}), "
+                        f"{len(found)} run{'s' * (len(found) > 1)}")
     return (f"| [{run.recipe}](notebooks/{run.notebook}.ipynb) | {run.network}"
-            f" | {plan['parameters']:,} | {plan['epochs']} | {seconds} | "
-            f"{accuracy} |")
+            f" | {plan['parameters']:,} | {plan['epochs']} | "
+            f"{'; '.join(seconds) or 'not run here'} | "
+            f"{'; '.join(accuracy)} |")
 
 
 def figure(found):
